@@ -1,0 +1,87 @@
+"""Projected gradient ascent, the only optimiser of images in this package."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from robsynth.ascent.constraints import Constraint, Generators
+
+Objective = Callable[[Tensor], Tensor]
+Observer = Callable[[int, Tensor, Tensor], None]
+
+
+def ascend(
+    objective: Objective,
+    start: Tensor,
+    constraint: Constraint,
+    steps: int,
+    step_size: float,
+    keep: Literal["best", "last"] = "best",
+    generator: Generators | None = None,
+    on_step: Observer | None = None,
+    centre: Tensor | None = None,
+) -> Tensor:
+    """Move images uphill on `objective` without leaving the constraint's set around `centre`.
+
+    Every iteration is ``x <- project(step(x, gradient of objective at x))``; the primitive of Santurkar et al.
+    (2019), section 2, and of adversarial training (Madry et al., 2018) alike.
+
+    Parameters
+    ----------
+    objective
+        Maps images to one value per sample, shape (N,), to be maximised.
+    start
+        Images (N, C, H, W) in [0, 1]; not modified.
+    constraint
+        The allowed set and its step.
+    steps
+        Number of iterations; 0 returns the start.
+    step_size
+        Length of a step, in the constraint's norm (pixels of [0, 1]).
+    keep
+        "best": per sample the iterate of the greatest objective, the start among them (one more forward
+        pass, after the last step). "last": the last iterate.
+    generator
+        If given, the path begins at a random point of the set, not at the start: one generator for the
+        batch, or one for each sample.
+    on_step
+        Called as ``on_step(i, x, values)`` before step i with the iterate and its objective, and with
+        ``keep="best"`` once more, with i = steps, after the last.
+    centre
+        The set's centre; the start unless given.
+
+    Returns
+    -------
+    Tensor
+        Images (N, C, H, W) in the set, without a graph.
+    """
+    start = start.detach()
+    centre = start if centre is None else centre
+    x = start if generator is None else constraint.random(centre, generator)
+    best_x, best = x, None
+
+    for i in range(steps + (keep == "best")):
+        moving = i < steps
+        with torch.set_grad_enabled(moving):
+            x = x.detach().requires_grad_(moving)
+            values = objective(x)
+            if moving:
+                # Samples do not interact, so the gradient of the sum holds each sample's own gradient.
+                (gradient,) = torch.autograd.grad(values.sum(), x)
+        x, values = x.detach(), values.detach()
+        if on_step is not None:
+            on_step(i, x, values)
+        if keep == "best":
+            best_x, best = _better(best_x, best, x, values)
+        if moving:
+            x = constraint.project(constraint.step(x, gradient, step_size), centre).detach()
+    return best_x if keep == "best" else x
+
+
+def _better(best_x: Tensor, best: Tensor | None, x: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    if best is None:
+        return x, values
+    wins = values > best
+    return torch.where(wins.view(-1, *[1] * (x.dim() - 1)), x, best_x), torch.where(wins, values, best)

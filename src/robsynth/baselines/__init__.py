@@ -1,0 +1,1 @@
+"""Rivals that are trained on the same images."""

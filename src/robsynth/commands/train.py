@@ -1,0 +1,48 @@
+from typing import Any
+
+from robsynth.config import Config
+from robsynth.data import load_data
+from robsynth.machine import resolve_device, resolve_precision
+from robsynth.records.wandb_run import track_with_wandb
+from robsynth.runs.reproduce import as_result, make_record
+from robsynth.runs.run import Run
+from robsynth.runs.training import measure_accuracy, train_baseline, train_classifier
+
+
+def run(config: Config) -> dict[str, Any]:
+    """Train a classifier or the baseline, measure it, and keep a record."""
+    device = resolve_device(config.device)
+    precision = resolve_precision(config.precision, device)
+    data = load_data(config.dataset.name)
+    this = Run("train", config, {"precision": precision, "device": device.type, "data": data.fingerprint})
+    where = (data, config.seed, device, precision)
+    if config.model == "baseline":
+        name = config.baseline.name
+        trained = this.stage(f"train {name}", lambda: train_baseline(this, config.baseline, *where))
+        accuracies: dict[str, float] = {}
+    else:
+        name = "classifier"
+        trained = this.stage(
+            f"train {name}",
+            lambda: train_classifier(this, name, config.classifier, config.adversary, config.trainer, *where),
+        )
+        accuracies = this.stage("accuracy", lambda: _measure(this, config, trained["checkpoint"], where))["values"]
+    record = make_record(this, "train", config, data, device, precision, {name: trained["history"]}, [])
+    path = record.save(this.directory)
+    if config.tracker.name == "wandb":
+        this.stage("wandb", lambda: {"files": track_with_wandb(record, this.directory, config.tracker)})
+    return {"checkpoint": str(this.directory / trained["checkpoint"]), **accuracies, "record": str(path)}
+
+
+def _measure(this: Run, config: Config, checkpoint: str, where: Any) -> dict[str, Any]:
+    data, seed, device, _ = where
+    figures = measure_accuracy(
+        "classifier",
+        this.directory / checkpoint,
+        data,
+        config.adversary,
+        config.metrics.attack_steps,
+        seed,
+        device,
+    )
+    return {**as_result(figures), "values": {figure.metric: figure.value for figure in figures}}

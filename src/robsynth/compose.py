@@ -1,0 +1,136 @@
+"""From the words of a command line to a checked configuration, by Hydra."""
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+import robsynth
+from robsynth.config import TASKS, USES, Config, DoctorConfig, EvaluateConfig, ReportConfig, check
+from robsynth.errors import RequestError
+
+# The file in conf/ and the dataclass of each configuration.
+ROOTS = {"config": Config, "evaluate": EvaluateConfig, "report": ReportConfig, "doctor": DoctorConfig}
+
+
+def config_directory() -> Path:
+    """`conf/` of the clone, or of the installed package."""
+    package = Path(robsynth.__file__).parent
+    return next(path for path in (package / "conf", package.parents[1] / "conf") if path.is_dir())
+
+
+def _register() -> None:
+    store = ConfigStore.instance()
+    for name, node in ROOTS.items():
+        store.store(name=f"{name}_schema", node=node)
+    for name, settings in TASKS.items():
+        store.store(group="task", name=f"{name}_schema", node=settings)
+
+
+def load_config(command: str, overrides: list[str]) -> Any:
+    """The dataclass that a command's configuration and the overrides compose to, checked.
+
+    `task=NAME` picks one of `tasks`, and `task.KEY=VALUE` is short for `tasks.NAME.KEY=VALUE`: the settings
+    have one home, which experiments and scales change too.
+
+    Raises
+    ------
+    RequestError
+        One line that names the key, what was found and what is allowed.
+    """
+    _register()
+    root = "config" if command in USES else command
+    words = _expand_task(overrides) if root == "config" else overrides
+    for word in words:
+        _check_word(word, command)
+    config = _compose(root, words)
+    check(config)
+    return config
+
+
+def _expand_task(overrides: list[str]) -> list[str]:
+    named = [override.removeprefix("task=") for override in overrides if override.startswith("task=")]
+    task = named[-1] if named else "generation"
+    if task not in TASKS:
+        raise RequestError(f"task: found {task!r}, allowed: {', '.join(TASKS)}")
+    return [
+        override.replace("task.", f"tasks.{task}.", 1) if override.startswith("task.") else override
+        for override in overrides
+    ]
+
+
+def _check_word(word: str, command: str) -> None:
+    if word[:1] in ("+", "~"):
+        raise RequestError(f"{word}: keys can neither be added nor removed; allowed: KEY=VALUE")
+    if "=" not in word:
+        raise RequestError(f"{word}: not understood; allowed: KEY=VALUE")
+    key = word.split("=")[0].split(".")[0].split("@")[0]
+    uses = USES.get(command, ())
+    if uses and key not in uses and key in Config.__dataclass_fields__:
+        raise RequestError(f"{key}: `robsynth {command}` does not read it; allowed: {', '.join(sorted(uses))}")
+
+
+def _compose(root: str, overrides: list[str]) -> Any:
+    try:
+        with initialize_config_dir(str(config_directory()), version_base="1.3"):
+            # `task` is a plain key whose name is that of a group of files, which Hydra would look in.
+            task = [word.removeprefix("task=") for word in overrides if word.startswith("task=")]
+            config = OmegaConf.to_object(compose(root, [word for word in overrides if not word.startswith("task=")]))
+            if task:
+                config.task = task[-1]  # type: ignore[union-attr]
+            return config
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise RequestError(_in_one_line(error, root, overrides)) from error
+
+
+def resolved(config: Any) -> dict[str, Any]:
+    """A configuration as a plain dictionary."""
+    found = OmegaConf.to_container(OmegaConf.structured(config))
+    assert isinstance(found, dict)
+    return {str(key): value for key, value in found.items()}
+
+
+def to_yaml(config: Any) -> str:
+    return OmegaConf.to_yaml(OmegaConf.structured(config))
+
+
+def _in_one_line(error: Exception, root: str, overrides: list[str]) -> str:
+    """Hydra's message with the key first, and the key's neighbours where it does not exist."""
+    text = str(error)
+    if cause := error.__cause__:
+        text += f"\n{cause}"
+    if found := re.search(r"Could not override '([^']+)'", text):
+        return f"{found[1]}: no such key; {_neighbours(found[1], root)}"
+    if found := re.search(r"Key '([^']+)' (?:is not in struct|not in)", text):
+        full = re.search(r"full_key: (\S+)", text)
+        key = full[1] if full else found[1]
+        return f"{key}: no such key; {_neighbours(key, root)}"
+    if found := re.search(r"Could not find '([^']+)'\s*Available options in '[^']*':\n((?:\t.*\n?)*)", text):
+        group, _, option = found[1].rpartition("/")
+        allowed = [name for name in found[2].split() if not name.endswith("_schema")]
+        return f"{group}: found {option!r}, allowed: {', '.join(allowed)}"
+    if found := re.search(r"(Value .+|Incompatible value .+|Invalid .+)\n(?:.*\n)*?\s*full_key: (\S+)", text):
+        return f"{found[2]}: {found[1]}"
+    return f"{' '.join(overrides)}: {' '.join(text.split())}"
+
+
+def _neighbours(key: str, root: str) -> str:
+    """The keys that exist where `key` was looked for, the likeliest one first."""
+    node: Any = OmegaConf.structured(_compose(root, []))
+    *parents, last = key.split(".")
+    where = ""
+    for parent in parents:
+        below = node.get(parent) if OmegaConf.is_dict(node) and parent in node else None
+        if not OmegaConf.is_dict(below) or not below:
+            break
+        node, where = below, f"{where}{parent}."
+    names = sorted(str(name) for name in node)
+    close = difflib.get_close_matches(last, names, 1)
+    hint = f"did you mean {where}{close[0]}? " if close else ""
+    return f"{hint}allowed: {', '.join(where + name for name in names)}"

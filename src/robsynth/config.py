@@ -1,0 +1,267 @@
+"""The schema of every configuration: types, ranges and what contradicts what.
+
+Hydra composes the YAML files of `conf/` into these dataclasses, so a misspelt key or a wrong type is an error
+that names it; `check` refuses values out of range before any work.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field, is_dataclass
+from typing import Any
+
+from robsynth.errors import RequestError
+
+
+def number(least: float | None = None, above: float | None = None, most: float | None = None) -> Any:
+    """A required number, with its range."""
+    return field(default=MISSING_NUMBER, metadata={"least": least, "above": above, "most": most})
+
+
+def choice(*allowed: str, default: str = "???") -> Any:
+    """A string out of a few."""
+    return field(default=default, metadata={"allowed": allowed})
+
+
+# OmegaConf's mark of a value that a YAML file has to give.
+MISSING_NUMBER: Any = "???"
+
+
+@dataclass
+class Dataset:
+    name: str = "???"
+
+
+@dataclass
+class Network:
+    arch: str = choice("compact", "residual")
+    widths: list[int] = field(default_factory=list, metadata={"least": 1})
+
+
+@dataclass
+class Adversary:
+    """What is done to a training batch; eps and step size in pixels of [0, 1]."""
+
+    norm: str = choice("l2", "linf", "none")
+    eps: float = number(least=0)
+    steps: int = number(least=1)
+    step_size: float = number(above=0)
+    random_start: bool = False
+
+
+@dataclass
+class Trainer:
+    epochs: int = number(least=1)
+    batch_size: int = number(least=2)
+    learning_rate: float = number(above=0)
+    momentum: float = number(least=0, most=1)
+    weight_decay: float = number(least=0)
+    shift: int = number(least=0)
+
+
+@dataclass
+class Judge:
+    network: Network = field(default_factory=Network)
+    trainer: Trainer = field(default_factory=Trainer)
+
+
+@dataclass
+class Baseline:
+    """A conditional WGAN-GP (Gulrajani et al., 2017)."""
+
+    name: str = choice("wgan_gp")
+    epochs: int = number(least=1)
+    batch_size: int = number(least=2)
+    critic_steps: int = number(least=1)
+    latent: int = number(least=1)
+    width: int = number(least=8)
+    learning_rate: float = number(above=0)
+    penalty: float = number(least=0)
+    ema: float = number(least=0, most=1)
+
+
+@dataclass
+class Task:
+    """What every task has: the ball, the path in it and which of its points to keep."""
+
+    norm: str = choice("l2", "linf", "none")
+    eps: float = number(least=0)
+    steps: int = number(least=1)
+    step_size: float = number(above=0)
+    keep: str = choice("best", "last")
+    objective: str = choice("cross_entropy", "logit", default="cross_entropy")
+
+
+@dataclass
+class Generation(Task):
+    pool: int = number(least=1)
+
+
+@dataclass
+class Inpainting(Task):
+    hole: int = number(least=1)
+    penalty: float = number(least=0)
+
+
+@dataclass
+class Translation(Task):
+    pass
+
+
+@dataclass
+class SuperResolution(Task):
+    factor: int = number(least=2)
+
+
+@dataclass
+class SketchToImage(Task):
+    threshold: float = number(least=0, most=1)
+
+
+@dataclass
+class FeaturePainting(Task):
+    patch: int = number(least=1)
+    weight: float = number(above=0)
+    penalty: float = number(least=0)
+    unit: int | None = None
+
+
+TASKS: dict[str, type[Task]] = {
+    "generation": Generation,
+    "inpainting": Inpainting,
+    "translation": Translation,
+    "super_resolution": SuperResolution,
+    "sketch_to_image": SketchToImage,
+    "feature_painting": FeaturePainting,
+}
+
+
+@dataclass
+class Samples:
+    count: int = number(least=1)
+    batch_size: int = number(least=1)
+
+
+@dataclass
+class Metrics:
+    """How sets of images are measured; the reference is always a data set's own images."""
+
+    split: str = choice("train", "test")
+    reference_count: int = number(least=2)
+    kid_subsets: int = number(least=1)
+    kid_subset_size: int = number(least=2)
+    score_splits: int = number(least=1)
+    attack_steps: int = number(least=1)
+    inception_weights: str | None = None
+
+
+@dataclass
+class Tracker:
+    name: str = choice("wandb", "none")
+    project: str = "robsynth"
+    mode: str = choice("offline", "online", default="offline")
+
+
+@dataclass
+class Common:
+    """What every command with work to do understands."""
+
+    out: str | None = None
+    seed: int = 0
+    force: bool = False
+    debug: bool = False
+    device: str = choice("auto", "cpu", "cuda", default="auto")
+    precision: str = choice("auto", "fp32", "bf16", default="auto")
+
+
+@dataclass
+class Config(Common):
+    """`train`, `synthesize` and `reproduce`; `USES` says which command reads which part."""
+
+    experiment: str = "???"
+    scale: str = "???"
+    dataset: Dataset = field(default_factory=Dataset)
+    classifier: Network = field(default_factory=Network)
+    adversary: Adversary = field(default_factory=Adversary)
+    trainer: Trainer = field(default_factory=Trainer)
+    judge: Judge = field(default_factory=Judge)
+    baseline: Baseline = field(default_factory=Baseline)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    task: str = choice(*TASKS, default="generation")
+    samples: Samples = field(default_factory=Samples)
+    metrics: Metrics = field(default_factory=Metrics)
+    tracker: Tracker = field(default_factory=Tracker)
+    checkpoint: str | None = None
+    model: str = choice("classifier", "baseline", default="classifier")
+
+
+@dataclass
+class EvaluateConfig(Common):
+    samples: str | None = None
+    reference: str = "mnist5k"
+    judge: str | None = None
+    metrics: Metrics = field(default_factory=Metrics)
+
+
+@dataclass
+class ReportConfig:
+    record: str | None = None
+    out: str | None = None
+    readme: str | None = None
+    debug: bool = False
+
+
+@dataclass
+class DoctorConfig:
+    debug: bool = False
+
+
+# What each command reads of `Config`; another key on its command line would do nothing, and is refused.
+COMMON_KEYS = ("out", "seed", "force", "debug", "device", "precision", "experiment", "scale", "dataset")
+USES: dict[str, tuple[str, ...]] = {
+    "train": (*COMMON_KEYS, "model", "classifier", "adversary", "trainer", "baseline", "metrics", "tracker"),
+    "synthesize": (*COMMON_KEYS, "task", "tasks", "checkpoint", "samples"),
+    "reproduce": (
+        *COMMON_KEYS, "classifier", "adversary", "trainer", "judge", "baseline", "tasks", "samples", "metrics", "tracker",
+    ),
+}  # fmt: skip
+
+
+def check(config: Any, prefix: str = "") -> None:
+    """Refuse values out of their declared range, with a line that names the key.
+
+    Raises
+    ------
+    RequestError
+        For the first value that is missing, too small, too large, or not among the allowed ones.
+    """
+    for item in dataclasses.fields(config):
+        value, key = getattr(config, item.name), prefix + item.name
+        if is_dataclass(value):
+            check(value, f"{key}.")
+        elif isinstance(value, dict):
+            for name, part in value.items():
+                check(part, f"{key}.{name}.")
+        elif value == []:
+            raise RequestError(f"{key}: found an empty list, allowed: one or more")
+        else:
+            for one in value if isinstance(value, list) else [value]:
+                _check_value(key, one, dict(item.metadata))
+
+
+def _check_value(key: str, value: Any, limits: dict[str, Any]) -> None:
+    if value is None or not limits:
+        return
+    if "allowed" in limits:
+        if value not in limits["allowed"]:
+            raise RequestError(f"{key}: found {value!r}, allowed: {', '.join(limits['allowed'])}")
+        return
+    least, above, most = (limits.get(name) for name in ("least", "above", "most"))
+    # Written so that NaN fails.
+    inside = (
+        (least is None or value >= least)
+        and (above is None or value > above)
+        and (most is None or value <= most)
+        and abs(value) != float("inf")
+    )
+    if not inside:
+        bounds = [f"{sign} {bound}" for sign, bound in ((">=", least), (">", above), ("<=", most)) if bound is not None]
+        raise RequestError(f"{key}: found {value}, allowed: a number {' and '.join(bounds)}")

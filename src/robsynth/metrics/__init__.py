@@ -1,0 +1,1 @@
+"""Measuring sets and pairs of images under named protocols."""

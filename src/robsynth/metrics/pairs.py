@@ -1,0 +1,26 @@
+"""Distances between an image and its original, per image, then averaged."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def _unit(images: np.ndarray) -> Tensor:
+    return torch.from_numpy(images).permute(0, 3, 1, 2).double() / 255
+
+
+def psnr(images: np.ndarray, originals: np.ndarray) -> float:
+    """Mean over images of the peak signal-to-noise ratio in dB, from uint8 (n, H, W, C); inf if two are equal."""
+    from torchmetrics.functional.image import peak_signal_noise_ratio
+
+    each = peak_signal_noise_ratio(_unit(images), _unit(originals), data_range=1.0, dim=(1, 2, 3), reduction="none")
+    return float(each.mean())
+
+
+def ssim(images: np.ndarray, originals: np.ndarray) -> float:
+    """Mean over images of the structural similarity (11x11 Gaussian window, sigma 1.5), in [-1, 1]."""
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    each = structural_similarity_index_measure(_unit(images), _unit(originals), data_range=1.0, reduction="none")
+    assert isinstance(each, Tensor)
+    return float(each.mean())

@@ -1,0 +1,5 @@
+"""Tables, curves and the page, all rendered from a record alone."""
+
+from robsynth.reports.render import fill_readme, render
+
+__all__ = ["fill_readme", "render"]

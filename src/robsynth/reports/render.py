@@ -1,0 +1,119 @@
+"""From a record to files that people look at."""
+
+import base64
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from robsynth.errors import RequestError, RunError
+from robsynth.files import write_atomically, write_text
+from robsynth.records.record import FILE, Record, load_record
+from robsynth.reports.curves import curves_png
+from robsynth.reports.tables import Table, all_tables, costs_table, unavailable
+
+
+def render(record_path: Path, out: Path) -> dict[str, Path]:
+    """Write the record, its pictures, `tables.md` and the self-contained `index.html` into `out`.
+
+    Reads nothing but the record and the pictures that lie beside it.
+    """
+    record = load_record(record_path)
+    source = record_path if record_path.is_dir() else record_path.parent
+    pictures = [{**picture, "content": _picture(source / picture["file"])} for picture in record.pictures]
+    if out.resolve() != source.resolve():
+        _copy(source / FILE if record_path.is_dir() else record_path, out / FILE)
+        for picture in record.pictures:
+            _copy(source / picture["file"], out / picture["file"])
+    written = {"tables": out / "tables.md", "page": out / "index.html"}
+    write_text(written["tables"], markdown(record))
+    write_text(written["page"], _page(record, pictures))
+    return written
+
+
+def _copy(source: Path, target: Path) -> None:
+    with source.open("rb") as file:
+        write_atomically(target, lambda copy: shutil.copyfileobj(file, copy))
+
+
+def _picture(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RequestError(f"{path}: a picture of the record that cannot be read ({error.strerror})") from None
+
+
+def markdown(record: Record) -> str:
+    """All tables of a record."""
+    lines = [
+        f"# {record.experiment or record.run}",
+        "",
+        f"Run `{record.run}`, seed {record.seed}, {record.machine['processor']}, {record.machine['threads']} threads, "
+        f"{record.machine['precision']}; {record.data['name']} `{record.data['fingerprint']}`; "
+        f"commit `{record.commit or 'none'}`.",
+        "",
+    ]
+    for table in [*all_tables(record), costs_table(record)]:
+        lines += [f"## {table.title}", "", *_with_notes(table)]
+    if reasons := unavailable(record):
+        lines += ["## Not available", "", *[f"- {reason}" for reason in reasons], ""]
+    return "\n".join(lines)
+
+
+def _with_notes(table: Table) -> list[str]:
+    return [
+        table.markdown(),
+        "",
+        *(["Protocols: " + "; ".join(table.notes) + ".", ""] if table.notes else []),
+    ]
+
+
+def _page(record: Record, pictures: list[dict[str, Any]]) -> str:
+    from jinja2 import Environment, PackageLoader
+    from markupsafe import Markup, escape
+
+    def code(text: str) -> Markup:
+        """`word` to <code>word</code>."""
+        return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
+
+    environment = Environment(loader=PackageLoader("robsynth.reports", "."), autoescape=True, trim_blocks=True)
+    environment.filters["code"] = code
+    return environment.get_template("page.html.j2").render(
+        record=record,
+        tables=[*all_tables(record), costs_table(record)],
+        pictures=[{**picture, "data": _data_url(picture["content"])} for picture in pictures],
+        curves=_data_url(curves_png(record.history)) if record.history else None,
+        missing=unavailable(record),
+        config=json.dumps(record.config, indent=2),
+        versions=json.dumps(record.versions, indent=2),
+    )
+
+
+def _data_url(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+BLOCK = re.compile(r"(<!-- figures: (\S+) -->\n).*?(<!-- end of figures -->)", re.S)
+
+
+def fill_readme(readme: Path) -> str:
+    """`readme` with each block between `<!-- figures: RECORD -->` and `<!-- end of figures -->` rendered anew.
+
+    RECORD is a path relative to the readme.
+    """
+
+    def block(match: re.Match[str]) -> str:
+        record = load_record(readme.parent / match[2])
+        tables = [line for table in all_tables(record) for line in [f"**{table.title}**", "", *_with_notes(table)]]
+        reasons = [f"- {reason}" for reason in unavailable(record)]
+        return match[1] + "\n" + "\n".join([*tables, *reasons, *([""] if reasons else [])]) + match[3]
+
+    try:
+        text = readme.read_text()
+    except OSError as error:
+        raise RequestError(f"readme: {readme} cannot be read ({error.strerror})") from None
+    filled, found = BLOCK.subn(block, text)
+    if not found:
+        raise RunError(f"{readme}: has no block <!-- figures: RECORD --> to fill")
+    return filled

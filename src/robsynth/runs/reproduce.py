@@ -1,0 +1,248 @@
+"""An experiment from end to end."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from robsynth.classifiers import load_classifier
+from robsynth.config import Adversary, Config
+from robsynth.data import DataSet, load_data
+from robsynth.files import file_sha1
+from robsynth.metrics.evaluate import Evaluation, Judge
+from robsynth.metrics.figures import Figure
+from robsynth.metrics.inception import Inception, find_weights
+from robsynth.records.provenance import git_commit, machine, versions
+from robsynth.records.record import Record
+from robsynth.runs import pictures
+from robsynth.runs.run import Run, now
+from robsynth.runs.synthesis import open_synthesis, sample_generator, synthesize
+from robsynth.runs.training import measure_accuracy, train_baseline, train_classifier
+from robsynth.samples import SampleSet, load_samples
+
+REAL, SEEDS, RIVAL = "real held-out images", "Gaussian seeds", "wgan_gp"
+STANDARD = Adversary(norm="none", eps=0, steps=1, step_size=1)
+
+
+@dataclass
+class Reproduction:
+    """The stages of an experiment; every method is one or more, and is done once in a run's life."""
+
+    config: Config
+    run: Run
+    data: DataSet
+    device: torch.device
+    precision: str
+
+    trained: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def train(self) -> None:
+        """The robust classifier, the judge (which never sees an adversarial example), and the rival."""
+        c, where = self.config, (self.data, self.config.seed, self.device, self.precision)
+        self._stage_training(
+            "classifier",
+            lambda: train_classifier(self.run, "classifier", c.classifier, c.adversary, c.trainer, *where),
+        )
+        self._stage_training(
+            "judge",
+            lambda: train_classifier(self.run, "judge", c.judge.network, STANDARD, c.judge.trainer, *where),
+        )
+        self._stage_training(RIVAL, lambda: train_baseline(self.run, c.baseline, *where))
+
+    def _stage_training(self, name: str, work: Callable[[], dict[str, Any]]) -> None:
+        self.trained[name] = self.run.stage(f"train {name}", work)
+
+    def _checkpoint(self, name: str) -> Path:
+        return self.run.directory / self.trained[name]["checkpoint"]
+
+    def measure_accuracies(self) -> None:
+        """Clean and robust accuracy of the classifier and of the judge, at the training eps."""
+        c = self.config
+
+        def work() -> dict[str, Any]:
+            figures: list[Figure] = []
+            for subject, name in (("robust classifier", "classifier"), ("judge", "judge")):
+                figures += measure_accuracy(
+                    subject,
+                    self._checkpoint(name),
+                    self.data,
+                    c.adversary,
+                    c.metrics.attack_steps,
+                    c.seed,
+                    self.device,
+                )
+            return as_result(figures)
+
+        self.run.stage("accuracy", work)
+
+    def synthesis(self, task: str) -> Any:
+        c = self.config
+        return open_synthesis(
+            task,
+            c.tasks[task],
+            self._checkpoint("classifier"),
+            self.data,
+            c.seed,
+            self.device,
+            self.precision,
+        )
+
+    def synthesize(self) -> None:
+        """The images of every task, and the rival's."""
+        c, directory = self.config, self.run.directory / "samples"
+        for task in c.tasks:
+
+            def work(task: str = task) -> dict[str, Any]:
+                store = synthesize(
+                    self.synthesis(task), self._checkpoint("classifier"), directory / task,
+                    c.samples.count, c.samples.batch_size,
+                )  # fmt: skip
+                return {"files": [self.run.relative(store.path(shard)) for shard in range(len(store.shards))]}
+
+            self.run.stage(f"synthesize {task}", work)
+
+        def rival() -> dict[str, Any]:
+            store = sample_generator(
+                self._checkpoint(RIVAL), self.data, directory / RIVAL, c.samples.count, c.samples.batch_size,
+                c.seed, self.device,
+            )  # fmt: skip
+            return {"files": [self.run.relative(store.path(shard)) for shard in range(len(store.shards))]}
+
+        self.run.stage(f"sample {RIVAL}", rival)
+
+    def samples(self, name: str) -> SampleSet:
+        return load_samples(self.run.directory / "samples" / name)
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        c = self.config
+        return make_evaluation(c.metrics, self.data, self._checkpoint("judge"), c.seed, self.device, self.precision)
+
+    def measure(self) -> None:
+        """Every figure of every set of images, and of what each task was given."""
+        for task in self.config.tasks:
+            self._stage_measure(task, lambda task=task: self._task_figures(task))  # type: ignore[misc]
+        self._stage_measure(RIVAL, lambda: self.evaluation.measure(RIVAL, self.samples(RIVAL)))
+        self._stage_measure(REAL, lambda: self.evaluation.measure(REAL, self._real()))
+
+    def _stage_measure(self, subject: str, measure: Any) -> None:
+        self.run.stage(f"measure {subject}", lambda: as_result(measure()))
+
+    def _task_figures(self, task: str) -> list[Figure]:
+        found, evaluation = self.samples(task), self.evaluation
+        assert found.start is not None
+        figures = evaluation.measure(task, found)
+        if task == "generation":
+            return figures + evaluation.measure(SEEDS, SampleSet(found.start, found.wanted))
+        untouched = f"{task}: untouched input"
+        figures += evaluation.judged(untouched, found.start, found.wanted)
+        return figures + evaluation.compared(untouched, found.start, found.original)
+
+    def _real(self) -> SampleSet:
+        test = self.data.test.head(self.config.samples.count)
+        return SampleSet(test.images.permute(0, 2, 3, 1).contiguous().numpy(), test.labels.numpy())
+
+    def draw(self) -> list[dict[str, str]]:
+        """The pictures: a grid of each set, and images along their ascent."""
+
+        def work() -> dict[str, Any]:
+            directory = self.run.directory / "pictures"
+            drawn = [
+                (
+                    "generation",
+                    "Generated images, a row a class",
+                    pictures.classes_grid(self.samples("generation")),
+                )
+            ]
+            strips = pictures.ascent_strips(self.synthesis("generation"))
+            drawn.append(("ascent", "From the Gaussian seed to the image: steps of one ascent in each row", strips))
+            for task in self.config.tasks:
+                if task != "generation":
+                    found = self.samples(task)
+                    rows = "input, result" + (", original" if found.original is not None else "")
+                    title = task.replace("_", "-").capitalize()
+                    drawn.append((task, f"{title}; rows: {rows}", pictures.task_grid(found)))
+            drawn.append(
+                (
+                    RIVAL,
+                    "The rival's images (conditional WGAN-GP), a row a class",
+                    pictures.classes_grid(self.samples(RIVAL)),
+                )
+            )
+            drawn.append(("real", "Real held-out images, a row a class", pictures.classes_grid(self._real())))
+            for name, _, canvas in drawn:
+                pictures.save_png(directory / f"{name}.png", canvas)
+            listed = [{"name": name, "file": f"pictures/{name}.png", "caption": caption} for name, caption, _ in drawn]
+            return {"pictures": listed, "files": [picture["file"] for picture in listed]}
+
+        return self.run.stage("pictures", work)["pictures"]
+
+    def record(self, listed: list[dict[str, str]]) -> Record:
+        """All of the above as one record."""
+        history = {name: result["history"] for name, result in self.trained.items()}
+        return make_record(self.run, "reproduce", self.config, self.data, self.device, self.precision, history, listed)
+
+
+def make_evaluation(
+    settings: Any, data: DataSet, judge: Path | None, seed: int, device: torch.device, precision: str
+) -> Evaluation:
+    """An evaluation against the split of `data` that the settings name."""
+    extractor = Inception(find_weights(settings.inception_weights), precision, device)
+    reference = data.train if settings.split == "train" else data.test
+    return Evaluation(settings, extractor, reference, load_judge(judge) if judge else None, seed, device)
+
+
+def load_judge(path: Path) -> Judge:
+    network, about = load_classifier(path, "judge")
+    return Judge(network, file_sha1(path)[:12], tuple(about["label_names"]))
+
+
+def as_result(figures: list[Figure]) -> dict[str, Any]:
+    """Figures as a stage keeps them."""
+    return {
+        "figures": [figure.as_dict() for figure in figures],
+        "protocols": {figure.protocol.name: figure.protocol.details for figure in figures},
+    }
+
+
+def make_record(
+    run: Run, command: str, config: Any, data: DataSet, device: torch.device, precision: str,
+    history: dict[str, Any], listed: list[dict[str, str]],
+) -> Record:  # fmt: skip
+    """The record of a run from what its stages left."""
+    results = [stage["result"] for stage in run.stages]
+    return Record(
+        run=run.name,
+        command=command,
+        experiment=getattr(config, "experiment", None),
+        scale=getattr(config, "scale", None),
+        started=run.started,
+        finished=max((stage["finished"] for stage in run.stages), default=now()),
+        seed=config.seed,
+        commit=git_commit(),
+        versions=versions(),
+        machine=machine(device.type, precision),
+        config=asdict(config),
+        data={
+            "name": data.name,
+            "source": data.source,
+            "fingerprint": data.fingerprint,
+            "train": len(data.train),
+            "test": len(data.test),
+            "label_names": list(data.label_names),
+        },
+        stages=[{key: value for key, value in stage.items() if key != "result"} for stage in run.stages],
+        figures=[figure for result in results for figure in result.get("figures", [])],
+        protocols={name: details for result in results for name, details in result.get("protocols", {}).items()},
+        history=history,
+        pictures=listed,
+    )
+
+
+def open_reproduction(config: Config, device: torch.device, precision: str) -> Reproduction:
+    data = load_data(config.dataset.name)
+    extra = {"precision": precision, "device": device.type, "data": data.fingerprint}
+    return Reproduction(config, Run("reproduce", config, extra), data, device, precision)

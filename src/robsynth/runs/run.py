@@ -1,0 +1,110 @@
+"""A run's directory and its stages."""
+
+import shutil
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from robsynth import __version__
+from robsynth.compose import resolved, to_yaml
+from robsynth.config import Common
+from robsynth.errors import RequestError
+from robsynth.files import digest, read_json, writable_directory, write_json, write_text
+from robsynth.progress import say
+from robsynth.records.provenance import git_commit, peak_memory_gb
+
+MANIFEST = "run.json"
+# What does not change any result.
+INCIDENTAL = ("out", "force", "debug")
+
+
+class Run:
+    """A directory that belongs to one resolved configuration.
+
+    Without `out`, its name holds the configuration's digest, so the same request finds its run again and
+    another request never meets it.
+    """
+
+    def __init__(self, command: str, config: Common, extra: dict[str, Any]) -> None:
+        settings = {key: value for key, value in resolved(config).items() if key not in INCIDENTAL}
+        identity = {"command": command, "robsynth": __version__, **extra, "config": settings}
+        self.name = "-".join(
+            str(part) for part in (settings.get("experiment"), settings.get("scale"), command, digest(identity)) if part
+        )
+        self.directory = writable_directory(config.out or Path("outputs") / self.name)
+        manifest_path = self.directory / MANIFEST
+        if config.force:
+            _clear(self.directory)
+        if manifest_path.exists():
+            manifest = read_json(manifest_path)
+            if manifest.get("identity") != identity:
+                raise RequestError(
+                    f"out: {self.directory} holds a run of other settings ({_difference(manifest.get('identity'), identity)}); "
+                    "allowed: force=true, or another out"
+                )
+        else:
+            others = [path.name for path in self.directory.iterdir()]
+            if others:
+                raise RequestError(
+                    f"out: {self.directory} holds other files ({others[0]}); allowed: an empty directory"
+                )
+            write_text(self.directory / "config.yaml", to_yaml(config))
+            write_json(manifest_path, {"run": self.name, "started": now(), "identity": identity})
+        self.started = read_json(manifest_path)["started"]
+        self.stages: list[dict[str, Any]] = []
+
+    def stage(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The result of `work`, a JSON-like dictionary: computed now, or when it was first.
+
+        `files` in a result are paths below the run's directory; if one has been lost the stage is done again.
+        `wall_seconds` and `cpu_seconds` in a result stand for the stage's own measure of its cost.
+        """
+        path = self.directory / "stages" / f"{name}.json"
+        number = len(self.stages) + 1
+        if path.exists():
+            done = read_json(path)
+            lost = [file for file in done["result"].get("files", []) if not (self.directory / file).exists()]
+            if not lost:
+                say(f"[{number:>2}] {name}: done before")
+                self.stages.append(done)
+                return done["result"]
+            say(f"[{number:>2}] {name}: {lost[0]} is gone, so again")
+        else:
+            say(f"[{number:>2}] {name}")
+        wall, cpu = time.perf_counter(), time.process_time()
+        result = work()
+        done = {
+            "name": name,
+            "wall_seconds": result.pop("wall_seconds", round(time.perf_counter() - wall, 2)),
+            "cpu_seconds": result.pop("cpu_seconds", round(time.process_time() - cpu, 2)),
+            "peak_memory_gb": peak_memory_gb(),
+            "finished": now(),
+            "commit": git_commit(),
+            "result": result,
+        }
+        write_json(path, done)
+        self.stages.append(done)
+        return result
+
+    def relative(self, path: Path) -> str:
+        return path.relative_to(self.directory).as_posix()
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _clear(directory: Path) -> None:
+    """Remove a run, and nothing that is not one."""
+    if (directory / MANIFEST).exists():
+        for path in directory.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _difference(old: Any, new: Any, key: str = "") -> str:
+    if isinstance(old, dict) and isinstance(new, dict):
+        parts = (_difference(old.get(name), new.get(name), f"{key}.{name}") for name in sorted({*old, *new}))
+        return ", ".join(part for part in parts if part)
+    return "" if old == new else f"{key.removeprefix('.config').lstrip('.')} {old} instead of {new}"

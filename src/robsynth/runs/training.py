@@ -1,0 +1,111 @@
+"""Stages that train: a classifier (robust or standard), and the rival."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from robsynth.baselines.wgan_gp import GanTraining, save_generator
+from robsynth.classifiers import build_classifier, load_classifier, save_classifier
+from robsynth.config import Adversary, Baseline, Network, Trainer
+from robsynth.data import DataSet
+from robsynth.data.batches import Batches
+from robsynth.files import file_sha1
+from robsynth.metrics.figures import Figure, Protocol
+from robsynth.runs.run import Run
+from robsynth.training.adversarial import AdversarialTraining
+from robsynth.training.attack import accuracy, robust_accuracy
+from robsynth.training.fit import fit
+
+
+def train_classifier(
+    run: Run, name: str, network: Network, adversary: Adversary, trainer: Trainer, data: DataSet, seed: int,
+    device: torch.device, precision: str,
+) -> dict[str, Any]:  # fmt: skip
+    """Train into `name`/ of the run; the result names the checkpoint and has costs and history."""
+    pixels = data.train.images.double() / 255
+    untrained = build_classifier(
+        network.arch, network.widths, pixels.shape[1], len(data.label_names),
+        [round(value, 4) for value in pixels.mean((0, 2, 3)).tolist()],
+        [round(value, 4) for value in pixels.std((0, 2, 3)).tolist()],
+        seed,
+    )  # fmt: skip
+    module = AdversarialTraining(untrained, adversary, trainer, seed)
+    directory = run.directory / name
+    diary = fit(module, Batches(data, trainer.batch_size, seed), trainer.epochs, directory, device, precision)
+    about = {
+        "arch": network.arch,
+        "widths": network.widths,
+        "channels": data.shape[0],
+        "shape": list(data.shape),
+        "dataset": data.name,
+        "fingerprint": data.fingerprint,
+        "label_names": list(data.label_names),
+        "adversary": asdict(adversary),
+        "trainer": asdict(trainer),
+        "seed": seed,
+    }
+    checkpoint = directory / "classifier.safetensors"
+    save_classifier(checkpoint, module.network.cpu(), about)
+    return _trained(run, checkpoint, diary.rows)
+
+
+def train_baseline(
+    run: Run, settings: Baseline, data: DataSet, seed: int, device: torch.device, precision: str
+) -> dict[str, Any]:
+    """Train the rival into a directory of the run with its name."""
+    module = GanTraining(settings, len(data.label_names), data.shape, seed)
+    directory = run.directory / settings.name
+    diary = fit(module, Batches(data, settings.batch_size, seed), settings.epochs, directory, device, precision)
+    about = {
+        "latent": settings.latent,
+        "width": settings.width,
+        "shape": list(data.shape),
+        "dataset": data.name,
+        "fingerprint": data.fingerprint,
+        "label_names": list(data.label_names),
+        "baseline": asdict(settings),
+        "seed": seed,
+    }
+    checkpoint = directory / "generator.safetensors"
+    save_generator(checkpoint, module.average.cpu(), about)
+    return _trained(run, checkpoint, diary.rows)
+
+
+def _trained(run: Run, checkpoint: Path, rows: list[dict[str, float]]) -> dict[str, Any]:
+    # A resumed training counts what led to its weights, wherever that was computed.
+    costs = {key: rows[-1][key] for key in ("wall_seconds", "cpu_seconds")}
+    path = run.relative(checkpoint)
+    return {"checkpoint": path, "sha1": file_sha1(checkpoint), "history": rows, "files": [path], **costs}
+
+
+def measure_accuracy(
+    subject: str,
+    checkpoint: Path,
+    data: DataSet,
+    adversary: Adversary,
+    steps: int,
+    seed: int,
+    device: torch.device,
+) -> list[Figure]:
+    """Accuracy on the test split, clean and under PGD of `steps` steps in the adversary's ball (in fp32)."""
+    network, about = load_classifier(checkpoint)
+    norm = about["adversary"]["norm"] if adversary.norm == "none" else adversary.norm
+    norm = "l2" if norm == "none" else norm
+    attacker = Adversary(norm, adversary.eps, steps, 2.5 * adversary.eps / steps, random_start=True)
+    clean = accuracy(network, data.test, device)
+    robust = robust_accuracy(network, data.test, attacker, device, seed)
+    details: dict[str, Any] = {"images": f"{data.test.name}, all {len(data.test)}, {data.test.fingerprint}"}
+    attack = {**details, "norm": norm, "eps": adversary.eps, "attack": f"{steps}-step PGD, random start, best iterate",
+              "step size": attacker.step_size, "seed": seed}  # fmt: skip
+    split = data.test.name.replace("/", "_")
+    return [
+        Figure(subject, "clean_accuracy", clean, Protocol(f"clean-{split}", details)),
+        Figure(
+            subject,
+            "robust_accuracy",
+            robust,
+            Protocol(f"pgd{steps}-{norm}-{adversary.eps:g}-{split}", attack),
+        ),
+    ]

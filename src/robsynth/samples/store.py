@@ -1,0 +1,114 @@
+"""A directory of finished images in shards, each whole or absent, so that a killed run goes on where it was."""
+
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robsynth.errors import RequestError
+from robsynth.files import read_json, write_atomically, write_json
+
+MANIFEST = "store.json"
+FORMAT = "robsynth-samples-1"
+
+
+class SampleStore:
+    """`store.json` says what the images are; `00000.npz`, `00001.npz`, ... hold them.
+
+    A shard holds arrays with one row an image: `images` uint8 (n, H, W, C), `wanted` int64 (n,) the class
+    asked for, and where a task has them `start`, `original` and `mask`, laid out like `images`. Shard k holds
+    images k*batch_size onwards.
+    """
+
+    def __init__(self, directory: Path, manifest: dict[str, Any]) -> None:
+        self.directory, self.manifest = directory, manifest
+
+    @classmethod
+    def open(cls, directory: Path) -> "SampleStore":
+        """A store that exists."""
+        manifest = read_json(directory / MANIFEST)
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            raise RequestError(f"{directory / MANIFEST}: not the manifest of a sample store ({FORMAT})")
+        return cls(directory, manifest)
+
+    @classmethod
+    def create(
+        cls, directory: Path, count: int, batch_size: int, about: dict[str, Any], force: bool = False
+    ) -> "SampleStore":
+        """A new store, or the one that is there if it was made with the same settings.
+
+        Raises
+        ------
+        RequestError
+            If the directory holds a store of other settings (they are named) or other files, unless `force`.
+        """
+        manifest = {"format": FORMAT, "count": count, "batch_size": batch_size, **about}
+        if force and (directory / MANIFEST).is_file():
+            shutil.rmtree(directory)
+        if (directory / MANIFEST).exists():
+            store = cls.open(directory)
+            if store.manifest != manifest:
+                differ = _differences(store.manifest, manifest)
+                raise RequestError(
+                    f"out: {directory} holds other samples ({differ}); allowed: force=true, or another out"
+                )
+            return store
+        if directory.is_dir() and any(directory.iterdir()):
+            raise RequestError(f"out: {directory} holds files that are no sample store; allowed: an empty directory")
+        write_json(directory / MANIFEST, manifest)
+        return cls(directory, manifest)
+
+    @property
+    def count(self) -> int:
+        return int(self.manifest["count"])
+
+    @property
+    def shards(self) -> list[range]:
+        """The image numbers of each shard."""
+        size = int(self.manifest["batch_size"])
+        return [range(first, min(first + size, self.count)) for first in range(0, self.count, size)]
+
+    def path(self, shard: int) -> Path:
+        return self.directory / f"{shard:05}.npz"
+
+    def missing(self) -> list[int]:
+        """The shards that are not there yet."""
+        return [shard for shard in range(len(self.shards)) if not self.path(shard).exists()]
+
+    def write(self, shard: int, arrays: dict[str, np.ndarray]) -> None:
+        write_atomically(self.path(shard), lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
+
+    def read(self) -> dict[str, np.ndarray]:
+        """All images, in order.
+
+        Raises
+        ------
+        RequestError
+            If a shard is missing, damaged or of another length; the file is named.
+        """
+        if absent := self.missing():
+            raise RequestError(f"{self.path(absent[0])}: missing; this store is unfinished ({len(absent)} shards)")
+        parts = [self._read_shard(shard, len(rows)) for shard, rows in enumerate(self.shards)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _read_shard(self, shard: int, rows: int) -> dict[str, np.ndarray]:
+        arrays = read_npz(self.path(shard))
+        if any(len(array) != rows for array in arrays.values()) or "images" not in arrays:
+            raise RequestError(f"{self.path(shard)}: does not hold {rows} images")
+        return arrays
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file, none of them pickled; a RequestError names a file that is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError, AttributeError) as error:
+        raise RequestError(f"{path}: not a readable .npz file ({error})") from None
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
+    keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    return ", ".join(f"{key} {old.get(key)} instead of {new.get(key)}" for key in keys)

@@ -1,0 +1,59 @@
+"""What a task is given and what it has to say."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from robsynth.ascent import Objective
+from robsynth.tasks.seeds import ClassGaussians
+
+
+@dataclass(frozen=True)
+class Batch:
+    """n images to work on, each with a random generator of its own.
+
+    `images` float (n, C, H, W) in [0, 1] and `labels` (n,) are held-out originals; `seeds` draws start
+    images of a class. Image i gets the same generator whatever else is in the batch.
+    """
+
+    images: Tensor
+    labels: Tensor
+    classes: int
+    generators: Sequence[torch.Generator]
+    seeds: ClassGaussians
+
+    def integers(self, high: int) -> Tensor:
+        """One integer in [0, high) for each image, (n,)."""
+        draws = [torch.randint(high, (1,), generator=g) for g in self.generators]
+        return torch.cat(draws).to(self.labels.device)
+
+    def other_classes(self) -> Tensor:
+        """A class for each image, (n,), uniform over all but its own."""
+        return (self.labels + 1 + self.integers(self.classes - 1)) % self.classes
+
+    def squares(self, side: int) -> Tensor:
+        """Masks (n, 1, H, W), 1 in a square of `side` pixels whose corner is uniform for each image."""
+        height, width = self.images.shape[-2:]
+        side = min(side, height, width)
+        top, left = self.integers(height - side + 1), self.integers(width - side + 1)
+        rows = torch.arange(height, device=top.device) - top[:, None]
+        columns = torch.arange(width, device=left.device) - left[:, None]
+        inside_rows, inside_columns = (rows >= 0) & (rows < side), (columns >= 0) & (columns < side)
+        return (inside_rows[:, None, :, None] & inside_columns[:, None, None, :]).to(self.images)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The four things a task says, for n images.
+
+    Where the images start, what is maximised, (the set is in the settings, around the start), and what the
+    result is compared with: the class it should show and, where there is one, the original.
+    """
+
+    start: Tensor
+    objective: Objective
+    wanted: Tensor
+    original: Tensor | None = None
+    mask: Tensor | None = None

@@ -1,0 +1,21 @@
+"""From few pixels to many (Santurkar et al., 2019, section 3.4)."""
+
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from robsynth.ascent import towards
+from robsynth.classifiers import Classifier
+from robsynth.config import SuperResolution
+from robsynth.tasks.problem import Batch, Problem
+from robsynth.tasks.seeds import block_upsample
+
+
+def super_resolution(f: Classifier, batch: Batch, s: SuperResolution) -> Problem:
+    """min L(x, y) around the block-upsampled image of few pixels, for the true class y."""
+    y = batch.labels
+
+    def objective(x: Tensor) -> Tensor:
+        return towards(f(x), y, s.objective)
+
+    few_pixels = avg_pool2d(batch.images, s.factor)
+    return Problem(block_upsample(few_pixels, s.factor), objective, wanted=y, original=batch.images)

@@ -1,0 +1,18 @@
+"""From one class to another (Santurkar et al., 2019, section 3.3)."""
+
+from torch import Tensor
+
+from robsynth.ascent import towards
+from robsynth.classifiers import Classifier
+from robsynth.config import Translation
+from robsynth.tasks.problem import Batch, Problem
+
+
+def translation(f: Classifier, batch: Batch, s: Translation) -> Problem:
+    """min L(x, y') around the source image, for a class y' that is not its own."""
+    y = batch.other_classes()
+
+    def objective(x: Tensor) -> Tensor:
+        return towards(f(x), y, s.objective)
+
+    return Problem(start=batch.images, objective=objective, wanted=y)

@@ -1,0 +1,1 @@
+"""Training of classifiers, and accuracy with and without an adversary."""
