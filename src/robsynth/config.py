@@ -220,7 +220,8 @@ USES: dict[str, tuple[str, ...]] = {
     "train": (*COMMON_KEYS, "model", "classifier", "adversary", "trainer", "baseline", "metrics", "tracker"),
     "synthesize": (*COMMON_KEYS, "task", "tasks", "checkpoint", "samples"),
     "reproduce": (
-        *COMMON_KEYS, "classifier", "adversary", "trainer", "judge", "baseline", "tasks", "samples", "metrics", "tracker",
+        *COMMON_KEYS, "classifier", "adversary", "trainer", "judge", "baseline", "tasks", "samples", "metrics",
+        "tracker",
     ),
 }  # fmt: skip
 

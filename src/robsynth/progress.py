@@ -26,5 +26,5 @@ def track(items: Sequence[T] | Iterable[T], label: str, total: int | None = None
     """`items` with a bar: done of all, time spent, time left."""
     columns = (TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                TimeRemainingColumn())  # fmt: skip
-    with Progress(*columns, console=console, transient=not console.is_terminal) as progress:
+    with Progress(*columns, console=console) as progress:
         yield from progress.track(items, description=label, total=total)

@@ -68,7 +68,9 @@ def ascend(
             x = x.detach().requires_grad_(moving)
             values = objective(x)
             if moving:
-                # Samples do not interact, so the gradient of the sum holds each sample's own gradient.
+                # Samples do not interact, so the gradient of the sum holds each sample's own gradient. (The
+                # authors' library takes the mean; a step's length then depends, in the tenth digit and only
+                # there, on how many samples share the batch.)
                 (gradient,) = torch.autograd.grad(values.sum(), x)
         x, values = x.detach(), values.detach()
         if on_step is not None:

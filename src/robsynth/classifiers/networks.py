@@ -6,10 +6,10 @@ from torch import Tensor, nn
 
 
 def compact(channels: int, widths: Sequence[int]) -> nn.Sequential:
-    """Plain convolutions with batch norm, 3x3, the first at full size and each later one at half of it.
+    """Plain 3x3 convolutions with batch norm, the first at full size and each later one at half of it.
 
-    The last is 4x4 without padding, at the size of the one before: on 32-px images with four widths it sees
-    a quarter of the image at each of 5x5 places.
+    The last is 4x4 without padding: with four widths and 32-px images each place of its 5x5 map sees about two
+    thirds of the image.
     """
     *inner, last = widths
     layers: list[nn.Module] = []

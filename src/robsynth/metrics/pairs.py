@@ -18,7 +18,10 @@ def psnr(images: np.ndarray, originals: np.ndarray) -> float:
 
 
 def ssim(images: np.ndarray, originals: np.ndarray) -> float:
-    """Mean over images of the structural similarity (11x11 Gaussian window, sigma 1.5), in [-1, 1]."""
+    """Mean over images of the structural similarity in [-1, 1].
+
+    11x11 Gaussian window of sigma 1.5 at every pixel, the image mirrored at its edges.
+    """
     from torchmetrics.functional.image import structural_similarity_index_measure
 
     each = structural_similarity_index_measure(_unit(images), _unit(originals), data_range=1.0, reduction="none")

@@ -15,14 +15,15 @@ from robsynth.reports.tables import Table, all_tables, costs_table, unavailable
 
 
 def render(record_path: Path, out: Path) -> dict[str, Path]:
-    """Write the record, its pictures, `tables.md` and the self-contained `index.html` into `out`.
+    """Write `tables.md` and the self-contained `index.html` into `out`, with a copy of what they came from.
 
-    Reads nothing but the record and the pictures that lie beside it.
+    Reads nothing but the record and the pictures that lie beside it. Below the record's own directory nothing is
+    copied.
     """
     record = load_record(record_path)
     source = record_path if record_path.is_dir() else record_path.parent
     pictures = [{**picture, "content": _picture(source / picture["file"])} for picture in record.pictures]
-    if out.resolve() != source.resolve():
+    if not out.resolve().is_relative_to(source.resolve()):
         _copy(source / FILE if record_path.is_dir() else record_path, out / FILE)
         for picture in record.pictures:
             _copy(source / picture["file"], out / picture["file"])

@@ -50,7 +50,7 @@ def task_grid(samples: SampleSet) -> np.ndarray:
 def ascent_strips(synthesis: Synthesis, images: int = 5, columns: int = COLUMNS) -> np.ndarray:
     """The first images of a task along their way up, a row each, at evenly spaced steps from start to end."""
     path: list[Tensor] = []
-    problem, result = synthesis.run(torch.arange(images), on_step=lambda i, x, values: path.append(x))
+    _, result = synthesis.run(torch.arange(images), on_step=lambda i, x, values: path.append(x))
     path.append(result)
     moments = torch.linspace(0, len(path) - 1, columns).round().long().tolist()
     frames = np.stack([as_pixels(path[moment]) for moment in moments], 1)

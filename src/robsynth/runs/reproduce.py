@@ -124,7 +124,7 @@ class Reproduction:
     def measure(self) -> None:
         """Every figure of every set of images, and of what each task was given."""
         for task in self.config.tasks:
-            self._stage_measure(task, lambda task=task: self._task_figures(task))  # type: ignore[misc]
+            self._stage_measure(task, lambda task=task: self._task_figures(task))
         self._stage_measure(RIVAL, lambda: self.evaluation.measure(RIVAL, self.samples(RIVAL)))
         self._stage_measure(REAL, lambda: self.evaluation.measure(REAL, self._real()))
 

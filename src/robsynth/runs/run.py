@@ -41,8 +41,8 @@ class Run:
             manifest = read_json(manifest_path)
             if manifest.get("identity") != identity:
                 raise RequestError(
-                    f"out: {self.directory} holds a run of other settings ({_difference(manifest.get('identity'), identity)}); "
-                    "allowed: force=true, or another out"
+                    f"out: {self.directory} holds a run of other settings "
+                    f"({_difference(manifest.get('identity'), identity)}); allowed: force=true, or another out"
                 )
         else:
             others = [path.name for path in self.directory.iterdir()]

@@ -35,7 +35,8 @@ def load_samples(path: str | Path, key: str = "samples") -> SampleSet:
     path = Path(path)
     if (path / MANIFEST).is_file():
         arrays = SampleStore.open(path).read()
-        return SampleSet(**{name: arrays.get(name) for name in ("images", "wanted", "start", "original", "mask")})
+        about = (arrays.get(name) for name in ("wanted", "start", "original", "mask"))
+        return SampleSet(arrays["images"], *about)
     if path.is_dir():
         return SampleSet(_read_folder(path, key))
     if path.suffix == ".npz" and path.is_file():

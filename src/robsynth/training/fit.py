@@ -114,6 +114,7 @@ def finite(loss: torch.Tensor, module: pl.LightningModule) -> torch.Tensor:
     """`loss`, or a RunError that says at which step it stopped being a number."""
     if not torch.isfinite(loss):
         raise RunError(
-            f"the loss is {loss.item()} at step {module.global_step}; try a smaller trainer.learning_rate or adversary.eps"
+            f"the loss is {loss.item()} at step {module.global_step}; "
+            "try a smaller trainer.learning_rate or adversary.eps"
         )
     return loss

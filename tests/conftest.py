@@ -1,0 +1,84 @@
+"""What tests share: the digits, a small network, the command line as a user runs it, and one smoke run."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """stdout's last line."""
+        assert self.status == 0, self.stderr
+        return json.loads(self.stdout.strip().splitlines()[-1])
+
+    @property
+    def complaint(self) -> str:
+        """stderr's only line of complaint."""
+        assert "Traceback" not in self.stderr
+        lines = [line for line in self.stderr.splitlines() if line.startswith("robsynth: ")]
+        assert len(lines) == 1, self.stderr
+        return lines[0]
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "robsynth", *words]
+
+
+def robsynth(*words: str, cwd: Path) -> Finished:
+    """`robsynth WORDS` in its own process, in an empty directory."""
+    done = subprocess.run(command(*words), cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The user's cache stays as it is; every process of the tests shares another."""
+    os.environ["ROBSYNTH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["WANDB_MODE"] = "offline"
+
+
+@pytest.fixture(scope="session")
+def digits():
+    from robsynth.data import load_data
+
+    return load_data("mnist5k")
+
+
+@pytest.fixture(scope="session")
+def few_digits(digits):
+    """The first 40 train and 20 test digits."""
+    from robsynth.data import DataSet
+
+    return DataSet("mnist5k", digits.train.head(40), digits.test.head(20), digits.source)
+
+
+@pytest.fixture
+def network():
+    from robsynth.classifiers import build_classifier
+
+    return build_classifier("compact", [4, 8, 8, 16], 1, 10, [0.1], [0.3]).eval()
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Finished]:
+    """`robsynth reproduce scale=smoke`, uninterrupted: its directory and what it said."""
+    directory = tmp_path_factory.mktemp("smoke")
+    done = robsynth("reproduce", "scale=smoke", "out=run", cwd=directory)
+    assert done.status == 0, done.stderr
+    return directory / "run", done

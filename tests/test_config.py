@@ -1,0 +1,73 @@
+"""What a command line may say, and what it is told when it says something else."""
+
+import pytest
+
+from robsynth.compose import load_config, resolved
+from robsynth.config import TASKS, USES, Config
+from robsynth.errors import RequestError
+
+
+def test_the_defaults_are_whole_and_of_their_types():
+    config = load_config("reproduce", [])
+    assert isinstance(config, Config)
+    assert list(config.tasks) == list(TASKS)
+    assert all(type(config.tasks[name]) is TASKS[name] for name in TASKS)
+    assert "???" not in str(resolved(config))
+
+
+def test_task_settings_have_one_home_and_a_short_name():
+    config = load_config("synthesize", ["task=inpainting", "task.hole=3", "tasks.generation.steps=2"])
+    assert (config.task, config.tasks["inpainting"].hole, config.tasks["generation"].steps) == ("inpainting", 3, 2)
+
+
+def test_a_scale_is_an_overlay_that_the_command_line_outdoes():
+    assert load_config("reproduce", ["scale=smoke"]).samples.count == 20
+    assert load_config("reproduce", ["scale=smoke", "samples.count=7"]).samples.count == 7
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "complaint"),
+    [
+        ("train", ["trainer.epoch=3"], r"^trainer\.epoch: no such key; did you mean trainer\.epochs\?"),
+        ("train", ["datset=mnist5k"], r"^datset: no such key; did you mean dataset\?"),
+        ("train", ["dataset=mnist"], r"^dataset: found 'mnist', allowed: mnist5k$"),
+        ("train", ["adversary=l1"], r"^adversary: found 'l1', allowed: l2, linf, none$"),
+        ("train", ["trainer.epochs=abc"], r"^trainer\.epochs: .*'abc'.*Integer"),
+        ("train", ["trainer.epochs=1.5"], r"^trainer\.epochs: .*'1.5'.*Integer"),
+        ("train", ["trainer.epochs=0"], r"^trainer\.epochs: found 0, allowed: a number >= 1$"),
+        ("train", ["adversary.eps=-1"], r"^adversary\.eps: found -1\.0, allowed: a number >= 0$"),
+        ("train", ["adversary.eps=nan"], r"^adversary\.eps: found nan"),
+        ("train", ["adversary.eps=inf"], r"^adversary\.eps: found inf"),
+        ("train", ["adversary.step_size=0"], r"^adversary\.step_size: found 0\.0, allowed: a number > 0$"),
+        ("train", ["adversary.norm=l3"], r"^adversary\.norm: found 'l3', allowed: l2, linf, none$"),
+        ("train", ["classifier.widths=[]"], r"^classifier\.widths: found an empty list"),
+        ("train", ["classifier.widths=[8,0]"], r"^classifier\.widths: found 0"),
+        ("train", ["trainer.momentum=2"], r"^trainer\.momentum: found 2\.0, allowed: a number >= 0 and <= 1$"),
+        ("train", ["force=maybe"], r"^force: .*'maybe'"),
+        ("train", ["+new=1"], r"^\+new=1: keys can neither be added"),
+        ("train", ["~tracker"], r"^~tracker: keys can neither be added"),
+        ("train", ["dataset"], r"^dataset: not understood; allowed: KEY=VALUE$"),
+        ("train", ["seed=[1"], r"^seed=\[1: "),
+        ("train", ["trainer=2"], r"^trainer=2: "),
+        ("train", ["task.steps=3"], r"^tasks: `robsynth train` does not read it"),
+        ("synthesize", ["task=painting"], r"^task: found 'painting', allowed: generation, inpainting"),
+        ("synthesize", ["task.steps=0"], r"^tasks\.generation\.steps: found 0, allowed: a number >= 1$"),
+        ("synthesize", ["task=inpainting", "task.stps=3"], r"^tasks\.inpainting\.stps: .*tasks\.inpainting\.steps"),
+        ("synthesize", ["tasks.drawing.steps=3"], r"^tasks\.drawing\.steps: no such key; allowed: tasks\.feature"),
+        ("synthesize", ["adversary.eps=3"], r"^adversary: `robsynth synthesize` does not read it"),
+        ("reproduce", ["checkpoint=x"], r"^checkpoint: `robsynth reproduce` does not read it"),
+        ("reproduce", ["scale=huge"], r"^scale: found 'huge', allowed: laptop, smoke$"),
+        ("evaluate", ["smples=x"], r"^smples: no such key; did you mean samples\?"),
+        ("evaluate", ["metrics.split=val"], r"^metrics\.split: found 'val', allowed: train, test$"),
+        ("report", ["recrd=x"], r"^recrd: no such key; did you mean record\?"),
+    ],
+)
+def test_a_bad_request_is_one_line_that_names_the_key(command, words, complaint):
+    with pytest.raises(RequestError, match=complaint) as caught:
+        load_config(command, words)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_key_is_read_by_a_command():
+    """An option that does nothing would be one that no command reads."""
+    assert set().union(*USES.values()) == set(Config.__dataclass_fields__)

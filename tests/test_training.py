@@ -1,0 +1,111 @@
+"""Attacks, and trainings that are killed and go on."""
+
+import pytest
+import torch
+
+from robsynth.baselines.wgan_gp import GanTraining, load_generator, sample, save_generator
+from robsynth.classifiers import build_classifier
+from robsynth.config import Adversary, Baseline, Trainer
+from robsynth.data.batches import Batches
+from robsynth.errors import RequestError, RunError
+from robsynth.randomness import generator
+from robsynth.training.adversarial import AdversarialTraining
+from robsynth.training.attack import accuracy, attack, robust_accuracy
+from robsynth.training.fit import finite, fit
+
+CPU = torch.device("cpu")
+PGD = Adversary("l2", eps=1.0, steps=3, step_size=0.4, random_start=True)
+TRAINER = Trainer(epochs=3, batch_size=16, learning_rate=0.05, momentum=0.9, weight_decay=5e-4, shift=2)
+GAN = Baseline("wgan_gp", 3, 16, critic_steps=2, latent=8, width=8, learning_rate=1e-3, penalty=10, ema=0.9)
+
+
+def classifier():
+    network = build_classifier("compact", [4, 8, 8, 16], 1, 10, [0.1], [0.3])
+    return AdversarialTraining(network, PGD, TRAINER, seed=3)
+
+
+def gan():
+    return GanTraining(GAN, 10, (1, 32, 32), seed=3)
+
+
+def test_an_attack_stays_in_the_ball_and_raises_the_loss(network, digits):
+    images, labels = digits.test.take(range(16))
+    moved = attack(network, images, labels, PGD, generator(0, "attack"))
+    assert (moved - images).flatten(1).norm(dim=1).max() <= 1 + 1e-5
+    loss = torch.nn.functional.cross_entropy
+    assert (loss(network(moved), labels, reduction="none") >= loss(network(images), labels, reduction="none")).all()
+
+
+def test_accuracy_counts_and_an_attack_never_helps(network, digits):
+    few = digits.test.head(50)
+    images, labels = few.take(range(50))
+    expected = (network(images).argmax(1) == labels).float().mean().item()
+    assert accuracy(network, few, CPU, batch_size=7) == pytest.approx(expected)
+    assert robust_accuracy(network, few, PGD, CPU, seed=0) <= expected
+
+
+@pytest.mark.parametrize("make", [classifier, gan])
+def test_a_killed_training_ends_in_the_same_weights(make, few_digits, tmp_path):
+    uninterrupted = make()
+    diary = fit(uninterrupted, Batches(few_digits, 16, 3), 3, tmp_path / "a", CPU, "fp32")
+
+    killed = make()
+    step = killed.training_step
+
+    def until_it_is_killed(batch, batch_idx):
+        if killed.current_epoch == 2 and batch_idx == 1:
+            raise SystemError("killed")
+        return step(batch, batch_idx)
+
+    killed.training_step = until_it_is_killed
+    with pytest.raises(SystemError, match="killed"):
+        fit(killed, Batches(few_digits, 16, 3), 3, tmp_path / "b", CPU, "fp32")
+    resumed = make()
+    again = fit(resumed, Batches(few_digits, 16, 3), 3, tmp_path / "b", CPU, "fp32")
+
+    for name, value in uninterrupted.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+    metrics = [{key: row[key] for key in row if "seconds" not in key} for row in diary.rows]
+    assert metrics == [{key: row[key] for key in row if "seconds" not in key} for row in again.rows]
+    assert [row["epoch"] for row in again.rows] == [1, 2, 3]
+    seconds = [row["cpu_seconds"] for row in again.rows]
+    assert seconds == sorted(seconds)
+
+
+def test_a_damaged_resume_file_is_named(few_digits, tmp_path):
+    fit(classifier(), Batches(few_digits, 16, 3), 1, tmp_path, CPU, "fp32")
+    last = tmp_path / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:1000])
+    with pytest.raises(RunError, match=r"last\.ckpt.*force=true"):
+        fit(classifier(), Batches(few_digits, 16, 3), 2, tmp_path, CPU, "fp32")
+
+
+def test_training_lowers_the_loss(few_digits, tmp_path):
+    module = classifier()
+    module.settings, module.adversary = Trainer(12, 20, 0.1, 0.9, 5e-4, 0), Adversary("none", 0, 1, 1)
+    rows = fit(module, Batches(few_digits, 20, 0), 12, tmp_path, CPU, "fp32").rows
+    assert rows[-1]["loss"] < 0.6 * rows[0]["loss"]
+
+
+def test_a_loss_that_is_no_number_stops_with_the_step():
+    with pytest.raises(RunError, match="nan at step 0"):
+        finite(torch.tensor(float("nan")), classifier())
+
+
+def test_gan_samples_do_not_depend_on_the_batch(tmp_path):
+    module = gan()
+    path = tmp_path / "generator.safetensors"
+    save_generator(
+        path, module.average, {"latent": 8, "width": 8, "shape": [1, 32, 32], "label_names": list("0123456789")}
+    )
+    network, _ = load_generator(path)
+    labels, indices = torch.tensor([1, 2, 3]), torch.tensor([10, 11, 12])
+    together = sample(network, labels, indices, seed=0)
+    torch.testing.assert_close(sample(network, labels[1:2], indices[1:2], seed=0), together[1:2], rtol=0, atol=1e-6)
+    assert together.shape == (3, 1, 32, 32)
+    assert 0 <= together.min() <= together.max() <= 1
+
+
+def test_a_gan_needs_images_it_can_halve_three_times():
+    with pytest.raises(RequestError, match="multiple of 8"):
+        GanTraining(GAN, 10, (1, 28, 28), seed=0)
