@@ -1,0 +1,45 @@
+# Two commands: `make reproduce` and `make test`. Both set up .venv first, with uv where there is one.
+# CONSTRAINTS= installs the newest versions that pyproject.toml allows instead of those that passed.
+CONSTRAINTS ?= constraints.txt
+PYTHON ?= python3
+BIN := .venv/bin
+PIN := $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
+
+.PHONY: reproduce test lint results clean
+
+reproduce: .venv/.installed
+	$(BIN)/robsynth reproduce
+
+test: .venv/.installed-dev
+	$(BIN)/python -m pytest
+
+lint: .venv/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# A real run into results/, and README's figures from it.
+results: .venv/.installed
+	$(BIN)/robsynth reproduce out=outputs/mnist5k
+	$(BIN)/robsynth report record=outputs/mnist5k out=results/mnist5k readme=README.md
+
+.venv/.installed: pyproject.toml $(CONSTRAINTS)
+	$(call install,.)
+
+.venv/.installed-dev: pyproject.toml $(CONSTRAINTS)
+	$(call install,.[dev])
+	touch .venv/.installed
+
+define install
+	@$(PYTHON) -c 'import sys; sys.exit("robsynth: Python 3.11 or newer is needed; found " + sys.version.split()[0] + "; PYTHON=... names another" if sys.version_info < (3, 11) else 0)'
+	@if command -v uv >/dev/null; then \
+		uv venv --quiet --allow-existing --python $(PYTHON) .venv && \
+		uv pip install --python .venv $(PIN) --editable '$(1)'; \
+	else \
+		$(PYTHON) -m venv .venv && $(BIN)/python -m pip install $(PIN) --editable '$(1)'; \
+	fi
+	@touch $@
+endef
+
+clean:
+	rm -rf .venv outputs
