@@ -82,7 +82,7 @@ Makes a task's images. Started again it goes on where it was.
   checkpoint=FILE             a classifier of `robsynth train` or `reproduce`, or for generation a GAN's
   task=generation|inpainting|translation|super_resolution|sketch_to_image|feature_painting
   task.KEY=VALUE              its settings: task.steps= task.step_size= task.eps= task.norm= task.keep=best|last
-                              task.objective=cross_entropy|logit, and its own (see --cfg)
+                              task.objective=cross_entropy|logit task.target=CLASS, and its own (see --cfg)
   samples.count=500           how many images
   samples.batch_size=100      how many at a time; does not change the images
   out=DIR                     where (outputs/samples-... unless given)

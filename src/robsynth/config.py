@@ -88,6 +88,8 @@ class Task:
     step_size: float = number(above=0)
     keep: str = choice("best", "last")
     objective: str = choice("cross_entropy", "logit", default="cross_entropy")
+    # The name of the class that every image shall show; without one each task has its own rule.
+    target: str | None = None
 
 
 @dataclass

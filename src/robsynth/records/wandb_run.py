@@ -1,6 +1,7 @@
 """A run on W&B that says what the record says; the record stays the truth."""
 
 import os
+import shutil
 from pathlib import Path
 
 from robsynth.config import Tracker
@@ -25,7 +26,8 @@ def track_with_wandb(record: Record, directory: Path, tracker: Tracker) -> list[
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     import wandb
 
-    before = set((directory / "wandb").glob("*run-*"))
+    # What a killed attempt left is no run.
+    shutil.rmtree(directory / "wandb", ignore_errors=True)
     try:
         with wandb.init(
             project=tracker.project,
@@ -53,4 +55,4 @@ def track_with_wandb(record: Record, directory: Path, tracker: Tracker) -> list[
                 run.log({f"pictures/{picture['name']}": image})
     except wandb.Error as error:
         raise RunError(f"tracker: W&B could not log the run ({error}); tracker=none does without") from error
-    return sorted(path.relative_to(directory).as_posix() for path in set((directory / "wandb").glob("*run-*")) - before)
+    return sorted(path.relative_to(directory).as_posix() for path in (directory / "wandb").glob("*run-*"))

@@ -45,13 +45,13 @@ class Run:
                     f"({_difference(manifest.get('identity'), identity)}); allowed: force=true, or another out"
                 )
         else:
-            others = [path.name for path in self.directory.iterdir()]
+            others = [path.name for path in self.directory.iterdir() if not path.name.startswith(".")]
             if others:
                 raise RequestError(
                     f"out: {self.directory} holds other files ({others[0]}); allowed: an empty directory"
                 )
-            write_text(self.directory / "config.yaml", to_yaml(config))
             write_json(manifest_path, {"run": self.name, "started": now(), "identity": identity})
+        write_text(self.directory / "config.yaml", to_yaml(config))
         self.started = read_json(manifest_path)["started"]
         self.stages: list[dict[str, Any]] = []
 

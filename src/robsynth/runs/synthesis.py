@@ -58,6 +58,7 @@ def synthesize(
     synthesis: Synthesis, checkpoint: Path, directory: Path, count: int, batch_size: int, force: bool = False
 ) -> SampleStore:
     """Fill a sample store with a task's images; shards that are there are kept."""
+    synthesis.pose(torch.tensor([0]))  # Refuses what cannot be asked for before anything is written.
     about = {
         "task": synthesis.name,
         "settings": asdict(synthesis.settings),

@@ -55,7 +55,7 @@ class SampleStore:
                     f"out: {directory} holds other samples ({differ}); allowed: force=true, or another out"
                 )
             return store
-        if directory.is_dir() and any(directory.iterdir()):
+        if directory.is_dir() and any(not path.name.startswith(".") for path in directory.iterdir()):
             raise RequestError(f"out: {directory} holds files that are no sample store; allowed: an empty directory")
         write_json(directory / MANIFEST, manifest)
         return cls(directory, manifest)

@@ -15,7 +15,7 @@ def feature_painting(f: Classifier, batch: Batch, s: FeaturePainting) -> Problem
 
     m is 1 in the region that may change. Without `s.unit`, k is the unit that speaks most for another class.
     """
-    x0, m, y = batch.images, batch.squares(s.patch), batch.other_classes()
+    x0, m, y = batch.images, batch.squares(s.patch), batch.wanted(batch.other_classes())
     k = f.head.weight[y].argmax(1) if s.unit is None else torch.full_like(y, _checked(s.unit, f))
 
     def objective(x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from robsynth.tasks.problem import Batch, Problem
 
 def generation(f: Classifier, batch: Batch, s: Generation) -> Problem:
     """min L(x, y) around x0 ~ N(mean_y, covariance_y), for the class y that a batch's label names."""
-    y = batch.labels
+    y = batch.wanted(batch.labels)
 
     def objective(x: Tensor) -> Tensor:
         return towards(f(x), y, s.objective)

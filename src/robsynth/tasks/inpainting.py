@@ -13,7 +13,7 @@ def inpainting(f: Classifier, batch: Batch, s: Inpainting) -> Problem:
 
     m is 1 in the hole; x_c is the image with the hole filled by the image's own mean of each channel.
     """
-    y, m = batch.labels, batch.squares(s.hole)
+    y, m = batch.wanted(batch.labels), batch.squares(s.hole)
     x_c = batch.images * (1 - m) + batch.images.mean((2, 3), keepdim=True) * m
 
     def objective(x: Tensor) -> Tensor:

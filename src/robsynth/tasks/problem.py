@@ -23,6 +23,11 @@ class Batch:
     classes: int
     generators: Sequence[torch.Generator]
     seeds: ClassGaussians
+    target: int | None = None
+
+    def wanted(self, rule: Tensor) -> Tensor:
+        """The class each image shall show, (n,): the one asked for, or else what the task's `rule` says."""
+        return rule if self.target is None else torch.full_like(rule, self.target)
 
     def integers(self, high: int) -> Tensor:
         """One integer in [0, high) for each image, (n,)."""

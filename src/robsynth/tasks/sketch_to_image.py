@@ -21,7 +21,7 @@ def thin(images: Tensor, threshold: float) -> Tensor:
 
 def sketch_to_image(f: Classifier, batch: Batch, s: SketchToImage) -> Problem:
     """min L(x, y) around the sketch, for the class y that it is a sketch of."""
-    y = batch.labels
+    y = batch.wanted(batch.labels)
 
     def objective(x: Tensor) -> Tensor:
         return towards(f(x), y, s.objective)

@@ -12,7 +12,7 @@ from robsynth.tasks.seeds import block_upsample
 
 def super_resolution(f: Classifier, batch: Batch, s: SuperResolution) -> Problem:
     """min L(x, y) around the block-upsampled image of few pixels, for the true class y."""
-    y = batch.labels
+    y = batch.wanted(batch.labels)
 
     def objective(x: Tensor) -> Tensor:
         return towards(f(x), y, s.objective)

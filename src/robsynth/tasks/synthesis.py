@@ -9,6 +9,7 @@ from robsynth.ascent import Observer, ascend, constraint, frozen
 from robsynth.classifiers import Classifier
 from robsynth.config import Task
 from robsynth.data import DataSet
+from robsynth.errors import RequestError
 from robsynth.machine import autocast
 from robsynth.randomness import generator
 from robsynth.tasks import POSE, Batch, ClassGaussians, Problem
@@ -38,8 +39,16 @@ class Synthesis:
             len(self.data.label_names),
             [generator(self.seed, "image", int(i)) for i in indices],
             self._seeds,
+            self._target,
         )
         return POSE[self.name](self.network, batch, self.settings)
+
+    @property
+    def _target(self) -> int | None:
+        target, names = self.settings.target, self.data.label_names
+        if target is not None and target not in names:
+            raise RequestError(f"tasks.{self.name}.target: found {target!r}, allowed: {', '.join(names)}")
+        return None if target is None else names.index(target)
 
     @property
     def _seeds(self) -> ClassGaussians:

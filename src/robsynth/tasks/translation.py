@@ -10,7 +10,7 @@ from robsynth.tasks.problem import Batch, Problem
 
 def translation(f: Classifier, batch: Batch, s: Translation) -> Problem:
     """min L(x, y') around the source image, for a class y' that is not its own."""
-    y = batch.other_classes()
+    y = batch.wanted(batch.other_classes())
 
     def objective(x: Tensor) -> Tensor:
         return towards(f(x), y, s.objective)
