@@ -145,10 +145,15 @@ def test_frozen_restores_what_it_found(network):
     network.head.bias.requires_grad_(False)
     wanted = [p.requires_grad for p in network.parameters()]
     modes = [m.training for m in network.modules()]
-    with pytest.raises(RuntimeError, match="inside"), frozen(network):
-        assert not any(m.training for m in network.modules())
-        assert not any(p.requires_grad for p in network.parameters())
-        raise RuntimeError("inside")
+
+    def fails_inside():
+        with frozen(network):
+            assert not any(m.training for m in network.modules())
+            assert not any(p.requires_grad for p in network.parameters())
+            raise RuntimeError("inside")
+
+    with pytest.raises(RuntimeError, match="inside"):
+        fails_inside()
     assert [p.requires_grad for p in network.parameters()] == wanted
     assert [m.training for m in network.modules()] == modes
 

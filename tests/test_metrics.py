@@ -77,13 +77,12 @@ def test_fid_is_torch_fidelitys(n, m):
 
 
 def test_kid_of_equal_distributions_is_about_nothing_and_does_not_touch_the_global_generator():
-    np.random.seed(0)
-    state = np.random.get_state()[1].copy()
+    state = torch.random.get_rng_state()
     mean, spread = distances.kernel_distance(gaussian(0, 1, 200, 0), gaussian(0, 1, 200, 1), 20, 50, seed=0)
     assert abs(mean) < 3 * spread
     far, _ = distances.kernel_distance(gaussian(0, 1, 200, 0), gaussian(2, 1, 200, 1), 20, 50, seed=0)
     assert far > 10 * abs(mean)
-    assert (np.random.get_state()[1] == state).all()
+    assert torch.equal(torch.random.get_rng_state(), state)
 
 
 def test_the_score_of_sure_and_varied_answers_is_the_number_of_classes():

@@ -41,7 +41,7 @@ def test_a_store_gives_back_what_went_in(tmp_path):
 
 
 def test_a_store_goes_on_where_it_was(tmp_path):
-    store, everything = filled(tmp_path / "s")
+    store, _ = filled(tmp_path / "s")
     store.path(1).unlink()
     again = SampleStore.create(tmp_path / "s", 7, 3, {"task": "generation"})
     assert again.missing() == [1]
