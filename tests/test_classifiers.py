@@ -63,6 +63,8 @@ def test_a_checkpoint_gives_back_network_and_description(network, tmp_path):
     assert torch.equal(loaded(x), network(x))
     assert about["label_names"] == ABOUT["label_names"]
     assert not loaded.training
+    save_classifier(tmp_path / "again.safetensors", network, ABOUT)
+    assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
     assert [p.name for p in path.parent.iterdir()] == ["classifier.safetensors"]
 
 

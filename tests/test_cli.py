@@ -157,7 +157,7 @@ def test_a_traceback_comes_only_when_asked_for(tmp_path):
     assert quiet.status == 2
     assert quiet.complaint == "robsynth: checkpoint: no file absent"
     loud = robsynth("synthesize", "checkpoint=absent", "debug=true", cwd=tmp_path)
-    assert loud.status == 1
+    assert loud.status == 2
     assert "Traceback" in loud.stderr
 
 

@@ -20,6 +20,12 @@ def test_task_settings_have_one_home_and_a_short_name():
     assert (config.task, config.tasks["inpainting"].hole, config.tasks["generation"].steps) == ("inpainting", 3, 2)
 
 
+def test_paths_may_have_the_name_of_a_group_of_files():
+    config = load_config("evaluate", ["samples=a=b/c.npz", "judge=x.safetensors", "reference=mnist5k"])
+    assert (config.samples, config.judge) == ("a=b/c.npz", "x.safetensors")
+    assert load_config("evaluate", ["judge=null"]).judge is None
+
+
 def test_a_scale_is_an_overlay_that_the_command_line_outdoes():
     assert load_config("reproduce", ["scale=smoke"]).samples.count == 20
     assert load_config("reproduce", ["scale=smoke", "samples.count=7"]).samples.count == 7

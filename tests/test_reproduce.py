@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def test_wandb_has_the_same_figures_and_pictures(smoke):
     """The offline run is read back by W&B's own tool."""
     run, _ = smoke
     (directory,) = (run / "wandb").glob("offline-run-*")
-    words = ["wandb", "leet", "inspect", "--summary", "--json", str(directory)]
+    words = [str(Path(sys.executable).with_name("wandb")), "leet", "inspect", "--summary", "--json", str(directory)]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     summary = json.loads(done.stdout)["summary"]
     for figure in figures(run):

@@ -7,6 +7,7 @@ command needs it.
 import importlib
 import json
 import sys
+import traceback
 from typing import Any
 
 COMMANDS = {
@@ -165,13 +166,11 @@ def _run(command: str, words: list[str]) -> int:
         return 0
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on from here", 130)
-    except (RequestError, RunError) as error:
-        if debug:
-            raise
-        return _complain(str(error), 2 if isinstance(error, RequestError) else 1)
     except Exception as error:
         if debug:
-            raise
+            traceback.print_exc()
+        if isinstance(error, RequestError | RunError):
+            return _complain(str(error), 2 if isinstance(error, RequestError) else 1)
         text = " ".join(f"{type(error).__name__}: {error}".split())
         return _complain(f"failed unexpectedly ({text}); debug=true shows where", 1)
 

@@ -17,6 +17,8 @@ from robsynth.errors import RequestError
 
 # The file in conf/ and the dataclass of each configuration.
 ROOTS = {"config": Config, "evaluate": EvaluateConfig, "report": ReportConfig, "doctor": DoctorConfig}
+# Keys with a string for a value that have the name of a group of files, in which Hydra would look for the value.
+PLAIN = {"config": ("task",), "evaluate": ("samples", "judge"), "report": (), "doctor": ()}
 
 
 def config_directory() -> Path:
@@ -77,16 +79,16 @@ def _check_word(word: str, command: str) -> None:
 
 
 def _compose(root: str, overrides: list[str]) -> Any:
+    plain = {key: word.split("=", 1)[1] for word in overrides for key in PLAIN[root] if word.startswith(f"{key}=")}
+    for_hydra = [word for word in overrides if word.split("=")[0] not in plain]
     try:
         with initialize_config_dir(str(config_directory()), version_base="1.3"):
-            # `task` is a plain key whose name is that of a group of files, which Hydra would look in.
-            task = [word.removeprefix("task=") for word in overrides if word.startswith("task=")]
-            config = OmegaConf.to_object(compose(root, [word for word in overrides if not word.startswith("task=")]))
-            if task:
-                config.task = task[-1]  # type: ignore[union-attr]
-            return config
+            config = OmegaConf.to_object(compose(root, for_hydra))
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise RequestError(_in_one_line(error, root, overrides)) from error
+    for key, value in plain.items():
+        setattr(config, key, None if value == "null" else value)
+    return config
 
 
 def resolved(config: Any) -> dict[str, Any]:

@@ -20,8 +20,9 @@ def save_checkpoint(path: Path, network: nn.Module, kind: str, about: dict[str, 
     `kind` is "classifier" or the baseline's name; `about` is JSON-like and is given back on reading.
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    header = {"format": FORMAT, "kind": kind, "about": json.dumps(about, sort_keys=True)}
-    content = save(tensors, metadata=header)
+    # One entry: safetensors writes several in any order, and equal checkpoints should be equal files.
+    header = json.dumps({"format": FORMAT, "kind": kind, "about": about}, sort_keys=True)
+    content = save(tensors, metadata={"robsynth": header})
     write_atomically(path, lambda file: file.write(content))
 
 
@@ -38,7 +39,7 @@ def read_checkpoint(path: str | Path, key: str = "checkpoint") -> tuple[str, dic
         raise RequestError(f"{key}: no file {path}")
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
+            header = json.loads((file.metadata() or {}).get("robsynth", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise RequestError(f"{key}: {path} is truncated or no robsynth checkpoint ({error})") from None
@@ -46,4 +47,4 @@ def read_checkpoint(path: str | Path, key: str = "checkpoint") -> tuple[str, dic
         raise RequestError(
             f"{key}: {path} is no robsynth checkpoint (format {header.get('format')!r}, allowed: {FORMAT!r})"
         )
-    return header["kind"], tensors, json.loads(header["about"])
+    return header["kind"], tensors, header["about"]

@@ -56,7 +56,8 @@ class Evaluation:
         count = self.settings.reference_count
         if len(self.reference) < count:
             raise RequestError(
-                f"metrics.reference_count: found {count}, allowed: at most {len(self.reference)} ({self.reference.name})"
+                f"metrics.reference_count: found {count}, "
+                f"allowed: at most {len(self.reference)} ({self.reference.name})"
             )
         return self.reference.head(count).images.permute(0, 2, 3, 1).numpy()
 

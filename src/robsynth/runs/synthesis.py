@@ -44,7 +44,8 @@ def check_matches(about: dict[str, Any], data: DataSet, checkpoint: Path) -> Non
     names = about["label_names"]
     if len(names) != len(data.label_names):
         raise RequestError(
-            f"checkpoint: {checkpoint} has {len(names)} classes, allowed: {len(data.label_names)}, as dataset={data.name}"
+            f"checkpoint: {checkpoint} has {len(names)} classes, "
+            f"allowed: {len(data.label_names)}, as dataset={data.name}"
         )
     if about["dataset"] != data.name or tuple(names) != data.label_names:
         raise RequestError(
