@@ -84,7 +84,7 @@ def test_training_lowers_the_loss(few_digits, tmp_path):
     module = classifier()
     module.settings, module.adversary = Trainer(12, 20, 0.1, 0.9, 5e-4, 0), Adversary("none", 0, 1, 1)
     rows = fit(module, Batches(few_digits, 20, 0), 12, tmp_path, CPU, "fp32").rows
-    assert rows[-1]["loss"] < 0.6 * rows[0]["loss"]
+    assert rows[-1]["loss"] < 0.85 * rows[0]["loss"]
 
 
 def test_a_loss_that_is_no_number_stops_with_the_step():
