@@ -12,7 +12,7 @@ from conftest import ROOT, robsynth
 from robsynth.classifiers import build_classifier, save_classifier
 from robsynth.cli import COMMANDS, main
 
-TINY = ("classifier.widths=[4,8,8,16]", "trainer.epochs=1", "metrics.attack_steps=2")
+TINY = ("classifier.widths=[4,8,8,16]", "recipe.epochs=1", "metrics.attack_steps=2")
 ABOUT = {
     "arch": "compact", "widths": [4, 8, 8, 16], "channels": 1, "shape": [1, 32, 32], "dataset": "mnist5k",
     "label_names": list("0123456789"),
@@ -118,7 +118,7 @@ def checkpoints(tmp_path):
     ("words", "complaint"),
     [
         (["paint"], "paint: no such command; allowed: reproduce, train"),
-        (["train", "trainer.epoch=1"], "trainer.epoch: no such key; did you mean trainer.epochs?"),
+        (["train", "recipe.epoch=1"], "recipe.epoch: no such key; did you mean recipe.epochs?"),
         (["train", "adversary.eps=-1"], "adversary.eps: found -1.0, allowed: a number >= 0"),
         (["train", "out=file/run"], "out: file/run is no directory that can be written to"),
         (["train", "device=cuda"], "device: found 'cuda', but torch sees no GPU here"),

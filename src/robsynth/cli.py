@@ -45,7 +45,7 @@ goes on where it was; what is finished is not done again.
   force=true                  start anew
   seed=0  device=auto|cpu|cuda  precision=auto|fp32|bf16  debug=true
   tracker=wandb|none          tracker.mode=offline|online
-  dataset= classifier= adversary= trainer.KEY= judge.KEY= baseline.KEY= tasks.TASK.KEY= samples.KEY= metrics.KEY=
+  dataset= classifier= adversary= recipe.KEY= judge.KEY= baseline.KEY= tasks.TASK.KEY= samples.KEY= metrics.KEY=
 
 examples:
   robsynth reproduce
@@ -64,7 +64,7 @@ where it was.
   dataset=mnist5k             on what
   classifier=compact|residual  classifier.widths=[32,64,64,128]
   adversary=l2|linf|none      adversary.eps= adversary.steps= adversary.step_size= adversary.random_start=
-  trainer.epochs= trainer.batch_size= trainer.learning_rate= trainer.weight_decay= trainer.shift=
+  recipe.epochs= recipe.batch_size= recipe.learning_rate= recipe.schedule= recipe.ema= recipe.augment.KEY=
   baseline.KEY= metrics.attack_steps= tracker=wandb|none
   out=DIR  force=true  seed=0  device=auto|cpu|cuda  precision=auto|fp32|bf16  debug=true
 

@@ -27,7 +27,21 @@ MISSING_NUMBER: Any = "???"
 
 @dataclass
 class Dataset:
+    """Which images. `root` and `hub` name the source, which is found by the data set's name without them.
+
+    `classes` picks some by name, in that order; `size` is the side in pixels to which images are brought
+    (their own unless given); `mean` and `std` are the classifier's normalisation (the training split's own
+    unless given).
+    """
+
     name: str = "???"
+    root: str | None = None
+    hub: str | None = None
+    download: bool = True
+    size: int | None = field(default=None, metadata={"least": 8})
+    classes: list[str] | None = None
+    mean: list[float] | None = field(default=None, metadata={"least": 0, "most": 1})
+    std: list[float] | None = field(default=None, metadata={"above": 0})
 
 
 @dataclass
@@ -45,22 +59,49 @@ class Adversary:
     steps: int = number(least=1)
     step_size: float = number(above=0)
     random_start: bool = False
+    keep: str = choice("best", "last", default="best")
 
 
 @dataclass
-class Trainer:
+class Augmentation:
+    """How a training batch is changed at random, image by image.
+
+    Shifts in pixels, colours by factors 1 +- `jitter`, rotations by up to `rotation` degrees, `lighting` the
+    deviation of the noise along the colours' principal axes (Krizhevsky et al., 2012).
+    """
+
+    shift: int = number(least=0)
+    flip: bool = False
+    jitter: float = field(default=0.0, metadata={"least": 0, "most": 1})
+    rotation: float = field(default=0.0, metadata={"least": 0})
+    lighting: float = field(default=0.0, metadata={"least": 0})
+
+
+@dataclass
+class Recipe:
+    """How a network is trained: by SGD, with the learning rate in one cycle or a tenth after each of `drops`.
+
+    `ema` is the decay of the weights' moving average, of which the trained network is made; 0 for none.
+    `start` is a checkpoint to begin from; a head for other classes begins anew.
+    """
+
     epochs: int = number(least=1)
     batch_size: int = number(least=2)
     learning_rate: float = number(above=0)
     momentum: float = number(least=0, most=1)
     weight_decay: float = number(least=0)
-    shift: int = number(least=0)
+    schedule: str = choice("one_cycle", "steps")
+    drops: list[int] = field(default_factory=list, metadata={"least": 1, "empty": True})
+    ema: float = field(default=0.0, metadata={"least": 0, "most": 1})
+    augment: Augmentation = field(default_factory=Augmentation)
+    workers: int = field(default=0, metadata={"least": 0})
+    start: str | None = None
 
 
 @dataclass
 class Judge:
     network: Network = field(default_factory=Network)
-    trainer: Trainer = field(default_factory=Trainer)
+    recipe: Recipe = field(default_factory=Recipe)
 
 
 @dataclass
@@ -183,7 +224,7 @@ class Config(Common):
     dataset: Dataset = field(default_factory=Dataset)
     classifier: Network = field(default_factory=Network)
     adversary: Adversary = field(default_factory=Adversary)
-    trainer: Trainer = field(default_factory=Trainer)
+    recipe: Recipe = field(default_factory=Recipe)
     judge: Judge = field(default_factory=Judge)
     baseline: Baseline = field(default_factory=Baseline)
     tasks: dict[str, Task] = field(default_factory=dict)
@@ -219,10 +260,10 @@ class DoctorConfig:
 # What each command reads of `Config`; another key on its command line would do nothing, and is refused.
 COMMON_KEYS = ("out", "seed", "force", "debug", "device", "precision", "experiment", "scale", "dataset")
 USES: dict[str, tuple[str, ...]] = {
-    "train": (*COMMON_KEYS, "model", "classifier", "adversary", "trainer", "baseline", "metrics", "tracker"),
+    "train": (*COMMON_KEYS, "model", "classifier", "adversary", "recipe", "baseline", "metrics", "tracker"),
     "synthesize": (*COMMON_KEYS, "task", "tasks", "checkpoint", "samples"),
     "reproduce": (
-        *COMMON_KEYS, "classifier", "adversary", "trainer", "judge", "baseline", "tasks", "samples", "metrics",
+        *COMMON_KEYS, "classifier", "adversary", "recipe", "judge", "baseline", "tasks", "samples", "metrics",
         "tracker",
     ),
 }  # fmt: skip
@@ -243,7 +284,7 @@ def check(config: Any, prefix: str = "") -> None:
         elif isinstance(value, dict):
             for name, part in value.items():
                 check(part, f"{key}.{name}.")
-        elif value == []:
+        elif value == [] and not item.metadata.get("empty"):
             raise RequestError(f"{key}: found an empty list, allowed: one or more")
         else:
             for one in value if isinstance(value, list) else [value]:

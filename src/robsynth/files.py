@@ -79,3 +79,10 @@ def digest(value: Any) -> str:
 def file_sha1(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha1").hexdigest()
+
+
+def cache_directory() -> Path:
+    """Where copies of what is costly are kept: ROBSYNTH_CACHE, or robsynth under the user's cache directory."""
+    if named := os.environ.get("ROBSYNTH_CACHE"):
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "robsynth"

@@ -4,11 +4,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from robsynth.config import DoctorConfig
+from robsynth.config import Dataset, DoctorConfig
 from robsynth.data import DATA_SETS, load_data
 from robsynth.errors import RequestError
+from robsynth.files import cache_directory
 from robsynth.machine import resolve_device, resolve_precision
-from robsynth.metrics.evaluate import cache_directory
 from robsynth.metrics.inception import PACKAGE_SHA1, find_weights
 from robsynth.progress import say
 from robsynth.records.provenance import machine, versions
@@ -36,7 +36,7 @@ def _data() -> dict[str, str]:
     found = {}
     for name in DATA_SETS:
         try:
-            data = load_data(name)
+            data = load_data(Dataset(name, download=False))
             found[name] = f"{len(data.train)} train, {len(data.test)} test, {data.fingerprint}; {data.source}"
         except (ImportError, OSError, RequestError) as error:
             found[name] = f"not here ({error}); reinstall robsynth, whose dependencies ship it"

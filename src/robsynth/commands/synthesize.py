@@ -19,7 +19,7 @@ def run(config: Config) -> dict[str, Any]:
     device = resolve_device(config.device)
     precision = resolve_precision(config.precision, device)
     kind, _, _ = read_checkpoint(checkpoint)
-    data = load_data(config.dataset.name)
+    data = load_data(config.dataset)
     settings = config.tasks[config.task]
     count, size = config.samples.count, config.samples.batch_size
     name = digest(

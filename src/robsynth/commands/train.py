@@ -1,7 +1,9 @@
 from typing import Any
 
+import torch
+
 from robsynth.config import Config
-from robsynth.data import load_data
+from robsynth.data import DataSet, load_data
 from robsynth.machine import resolve_device, resolve_precision
 from robsynth.records.wandb_run import track_with_wandb
 from robsynth.runs.reproduce import as_result, make_record
@@ -13,20 +15,22 @@ def run(config: Config) -> dict[str, Any]:
     """Train a classifier or the baseline, measure it, and keep a record."""
     device = resolve_device(config.device)
     precision = resolve_precision(config.precision, device)
-    data = load_data(config.dataset.name)
+    data = load_data(config.dataset)
     this = Run("train", config, {"precision": precision, "device": device.type, "data": data.fingerprint})
-    where = (data, config.seed, device, precision)
+    where = (config.seed, device, precision)
     if config.model == "baseline":
         name = config.baseline.name
-        trained = this.stage(f"train {name}", lambda: train_baseline(this, config.baseline, *where))
+        trained = this.stage(f"train {name}", lambda: train_baseline(this, config.baseline, data, *where))
         accuracies: dict[str, float] = {}
     else:
         name = "classifier"
         trained = this.stage(
             f"train {name}",
-            lambda: train_classifier(this, name, config.classifier, config.adversary, config.trainer, *where),
+            lambda: train_classifier(
+                this, name, config.classifier, config.adversary, config.recipe, data, config.dataset, *where
+            ),
         )
-        accuracies = this.stage("accuracy", lambda: _measure(this, config, trained["checkpoint"], where))["values"]
+        accuracies = this.stage("accuracy", lambda: _measure(this, config, trained["checkpoint"], data, device))["values"]
     record = make_record(this, "train", config, data, device, precision, {name: trained["history"]}, [])
     path = record.save(this.directory)
     if config.tracker.name == "wandb":
@@ -34,15 +38,14 @@ def run(config: Config) -> dict[str, Any]:
     return {"checkpoint": str(this.directory / trained["checkpoint"]), **accuracies, "record": str(path)}
 
 
-def _measure(this: Run, config: Config, checkpoint: str, where: Any) -> dict[str, Any]:
-    data, seed, device, _ = where
+def _measure(this: Run, config: Config, checkpoint: str, data: DataSet, device: torch.device) -> dict[str, Any]:
     figures = measure_accuracy(
         "classifier",
         this.directory / checkpoint,
         data,
         config.adversary,
         config.metrics.attack_steps,
-        seed,
+        config.seed,
         device,
     )
     return {**as_result(figures), "values": {figure.metric: figure.value for figure in figures}}

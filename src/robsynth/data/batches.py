@@ -33,20 +33,25 @@ class SeededOrder(Sampler[int]):
 
 
 class _WholeBatches(Dataset[tuple[Tensor, Tensor]]):
-    """Fetches a batch by one indexing of the tensor instead of image by image."""
+    """Fetches a batch by one indexing of the tensor instead of image by image.
 
-    def __init__(self, images: ImageSet) -> None:
-        self.images = images
+    What is cropped at random while it is decoded draws from (seed, epoch, first image of the batch): the same in
+    whatever worker.
+    """
+
+    def __init__(self, images: ImageSet, order: SeededOrder) -> None:
+        self.images, self.order = images, order
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        images, labels = self.images.take([index])
+        images, labels = self.__getitems__([index])
         return images[0], labels[0]
 
     def __getitems__(self, indices: list[int]) -> tuple[Tensor, Tensor]:
-        return self.images.take(indices)
+        noise = generator(self.order.seed, "crop", self.order.epoch, indices[0])
+        return self.images.augmented(indices, noise).float() / 255, self.images.labels[indices]
 
 
 def _as_is(batch: Any) -> Any:
@@ -56,15 +61,17 @@ def _as_is(batch: Any) -> Any:
 class Batches(pl.LightningDataModule):
     """Training batches of a data set: images float (n, C, H, W) in [0, 1], labels (n,)."""
 
-    def __init__(self, data: DataSet, batch_size: int, seed: int) -> None:
+    def __init__(self, data: DataSet, batch_size: int, seed: int, workers: int = 0) -> None:
         super().__init__()
-        self.data, self.batch_size, self.seed = data, batch_size, seed
+        self.data, self.batch_size, self.seed, self.workers = data, batch_size, seed, workers
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
+        order = SeededOrder(len(self.data.train), self.seed)
         return DataLoader(
-            _WholeBatches(self.data.train),
+            _WholeBatches(self.data.train, order),
             batch_size=min(self.batch_size, len(self.data.train)),
-            sampler=SeededOrder(len(self.data.train), self.seed),
+            sampler=order,
+            num_workers=self.workers,
             collate_fn=_as_is,
             # A small last batch would make its batch-norm statistics noisy.
             drop_last=True,

@@ -1,7 +1,8 @@
-"""A labelled set of small images, and what is known about where it came from."""
+"""Labelled sets of images, and what is known about where they came from."""
 
 import hashlib
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,41 +10,111 @@ import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True)
-class ImageSet:
-    """Images in memory, as uint8 (N, C, H, W) with labels (N,) and the names of the classes.
+class ImageSet(ABC):
+    """Images of one size with labels (N,) int64 and the names of the classes, wherever the pixels are.
 
-    `name` says data set and split, e.g. "mnist5k/train".
+    `name` says data set and split, e.g. "cifar10/train". Whoever needs many images asks for them a batch at a
+    time, so that a set may be larger than memory.
     """
 
     name: str
-    images: Tensor
     labels: Tensor
     label_names: tuple[str, ...]
+    shape: tuple[int, int, int]
+    """(C, H, W) of every image."""
+    fingerprint: str
+    """A digest that changes with the content."""
+
+    @abstractmethod
+    def pixels(self, indices: Tensor | Sequence[int]) -> Tensor:
+        """The images with these numbers, uint8 (n, C, H, W)."""
+
+    @abstractmethod
+    def subset(self, indices: Tensor, name: str) -> "ImageSet":
+        """The images with these numbers as a set of its own, in this order."""
+
+    def augmented(self, indices: Sequence[int], generator: torch.Generator) -> Tensor:
+        """`pixels` as they come before a batch is augmented: files may be cropped at random as they are decoded."""
+        return self.pixels(indices)
 
     def __len__(self) -> int:
-        return len(self.images)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A digest of pixels, labels, order and names."""
-        content = hashlib.sha256(repr((tuple(self.images.shape), self.label_names)).encode())
-        content.update(self.images.contiguous().numpy().data)
-        content.update(self.labels.to(torch.int64).contiguous().numpy().data)
-        return content.hexdigest()[:16]
+        return len(self.labels)
 
     def take(self, indices: Tensor | Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Images as float (n, C, H, W) in [0, 1], and their labels (n,), int64."""
-        chosen = torch.as_tensor(indices)
-        return self.images[chosen].float() / 255, self.labels[chosen]
+        """Images as float (n, C, H, W) in [0, 1], and their labels (n,)."""
+        return self.pixels(indices).float() / 255, self.labels[torch.as_tensor(indices)]
 
     def of_class(self, label: int) -> Tensor:
-        """The images of one class, uint8 (n, C, H, W)."""
-        return self.images[self.labels == label]
+        """The numbers of the images of one class (n,)."""
+        return (self.labels == label).nonzero()[:, 0]
+
+    def chunks(self, indices: Tensor | None = None, size: int = 1000) -> Iterator[Tensor]:
+        """All images, or those with these numbers, a bounded number at a time: uint8 (n, C, H, W)."""
+        for part in (torch.arange(len(self)) if indices is None else indices).split(size):
+            yield self.pixels(part)
 
     def head(self, count: int) -> "ImageSet":
         """The first `count` images."""
-        return ImageSet(f"{self.name}[:{count}]", self.images[:count], self.labels[:count], self.label_names)
+        return self.subset(torch.arange(min(count, len(self))), f"{self.name}[:{count}]")
+
+
+class MemoryImages(ImageSet):
+    """Images that fit: one tensor, uint8 (N, C, H, W)."""
+
+    def __init__(self, name: str, images: Tensor, labels: Tensor, label_names: Sequence[str]) -> None:
+        self.name, self.images = name, images
+        self.labels, self.label_names = labels.to(torch.int64), tuple(label_names)
+        self.shape = (int(images.shape[1]), int(images.shape[2]), int(images.shape[3]))
+
+    @cached_property
+    def fingerprint(self) -> str:  # type: ignore[override]
+        """A digest of pixels, labels, order and names."""
+        content = hashlib.sha256(repr((tuple(self.images.shape), self.label_names)).encode())
+        content.update(self.images.contiguous().numpy().data)
+        content.update(self.labels.contiguous().numpy().data)
+        return content.hexdigest()[:16]
+
+    def pixels(self, indices: Tensor | Sequence[int]) -> Tensor:
+        return self.images[torch.as_tensor(indices)]
+
+    def subset(self, indices: Tensor, name: str) -> "MemoryImages":
+        return MemoryImages(name, self.images[indices], self.labels[indices], self.label_names)
+
+
+class StreamedImages(ImageSet):
+    """Images that are decoded when they are asked for, so that memory does not grow with their number.
+
+    `decode(i)` gives image i as uint8 (C, H, W); `decode_crop(i, generator)` a random part of it, scaled to the
+    same size, for training. `fingerprint` is the digest of what the source lists, not of 150 GB of pixels.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        labels: Tensor,
+        label_names: Sequence[str],
+        shape: tuple[int, int, int],
+        fingerprint: str,
+        decode: Callable[[int], Tensor],
+        decode_crop: Callable[[int, torch.Generator], Tensor],
+    ) -> None:
+        self.name, self.labels, self.label_names = name, labels.to(torch.int64), tuple(label_names)
+        self.shape, self.fingerprint = shape, fingerprint
+        self._decode, self._decode_crop = decode, decode_crop
+
+    def pixels(self, indices: Tensor | Sequence[int]) -> Tensor:
+        return torch.stack([self._decode(int(i)) for i in indices])
+
+    def augmented(self, indices: Sequence[int], generator: torch.Generator) -> Tensor:
+        return torch.stack([self._decode_crop(int(i), generator) for i in indices])
+
+    def subset(self, indices: Tensor, name: str) -> "StreamedImages":
+        rows = indices.tolist()
+        digest = hashlib.sha256(f"{self.fingerprint} {rows}".encode()).hexdigest()[:16]
+        return StreamedImages(
+            name, self.labels[indices], self.label_names, self.shape, digest,
+            lambda i: self._decode(rows[i]), lambda i, generator: self._decode_crop(rows[i], generator),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,8 +133,7 @@ class DataSet:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of every image."""
-        channels, height, width = self.train.images.shape[1:]
-        return channels, height, width
+        return self.train.shape
 
     @property
     def fingerprint(self) -> str:

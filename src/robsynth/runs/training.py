@@ -7,10 +7,11 @@ from typing import Any
 import torch
 
 from robsynth.baselines.wgan_gp import GanTraining, save_generator
-from robsynth.classifiers import build_classifier, load_classifier, save_classifier
-from robsynth.config import Adversary, Baseline, Network, Trainer
+from robsynth.classifiers import Classifier, build_classifier, load_classifier, save_classifier
+from robsynth.config import Adversary, Baseline, Dataset, Network, Recipe
 from robsynth.data import DataSet
 from robsynth.data.batches import Batches
+from robsynth.errors import RequestError
 from robsynth.files import file_sha1
 from robsynth.metrics.figures import Figure, Protocol
 from robsynth.runs.run import Run
@@ -20,20 +21,20 @@ from robsynth.training.fit import fit
 
 
 def train_classifier(
-    run: Run, name: str, network: Network, adversary: Adversary, trainer: Trainer, data: DataSet, seed: int,
-    device: torch.device, precision: str,
+    run: Run, name: str, network: Network, adversary: Adversary, recipe: Recipe, data: DataSet,
+    settings: Dataset, seed: int, device: torch.device, precision: str,
 ) -> dict[str, Any]:  # fmt: skip
     """Train into `name`/ of the run; the result names the checkpoint and has costs and history."""
-    pixels = data.train.images.double() / 255
+    mean, std = normalisation(data, settings)
     untrained = build_classifier(
-        network.arch, network.widths, pixels.shape[1], len(data.label_names),
-        [round(value, 4) for value in pixels.mean((0, 2, 3)).tolist()],
-        [round(value, 4) for value in pixels.std((0, 2, 3)).tolist()],
-        seed,
-    )  # fmt: skip
-    module = AdversarialTraining(untrained, adversary, trainer, seed)
+        network.arch, network.widths, data.shape[0], len(data.label_names), mean, std, seed
+    )
+    if recipe.start is not None:
+        begin_from(untrained, recipe.start)
+    module = AdversarialTraining(untrained, adversary, recipe, seed)
     directory = run.directory / name
-    diary = fit(module, Batches(data, trainer.batch_size, seed), trainer.epochs, directory, device, precision)
+    batches = Batches(data, recipe.batch_size, seed, recipe.workers)
+    diary = fit(module, batches, recipe.epochs, directory, device, precision, recipe.ema)
     about = {
         "arch": network.arch,
         "widths": network.widths,
@@ -43,12 +44,32 @@ def train_classifier(
         "fingerprint": data.fingerprint,
         "label_names": list(data.label_names),
         "adversary": asdict(adversary),
-        "trainer": asdict(trainer),
+        "recipe": asdict(recipe),
         "seed": seed,
     }
     checkpoint = directory / "classifier.safetensors"
     save_classifier(checkpoint, module.network.cpu(), about)
     return _trained(run, checkpoint, diary.rows)
+
+
+def normalisation(data: DataSet, settings: Dataset) -> tuple[list[float], list[float]]:
+    """Mean and deviation of each channel: the settings', or the training split's (of up to 10,000 images)."""
+    if settings.mean is not None and settings.std is not None:
+        return settings.mean, settings.std
+    pixels = data.train.pixels(range(min(len(data.train), 10_000))).double() / 255
+    mean, std = pixels.mean((0, 2, 3)), pixels.std((0, 2, 3))
+    return [round(value, 4) for value in mean.tolist()], [round(value, 4) for value in std.tolist()]
+
+
+def begin_from(network: Classifier, checkpoint: str) -> None:
+    """Copy a trained classifier's weights; a head for another number of classes stays as it is."""
+    trained, _ = load_classifier(checkpoint, "recipe.start")
+    weights, own = trained.state_dict(), network.state_dict()
+    fitting = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+    if unfit := [name for name in own if name not in fitting and not name.startswith(("head.", "mean", "std"))]:
+        raise RequestError(f"recipe.start: {checkpoint} is of another architecture ({unfit[0]} differs)")
+    normalisation = {"mean": network.mean, "std": network.std}
+    network.load_state_dict({**own, **fitting, **normalisation})
 
 
 def train_baseline(

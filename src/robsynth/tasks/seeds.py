@@ -30,14 +30,15 @@ class ClassGaussians:
 
     def _fit(self, label: int) -> tuple[Tensor, Tensor]:
         if label not in self._fitted:
-            pixels = avg_pool2d(self.images.of_class(label).double() / 255, self.pool).flatten(1)
+            chunks = self.images.chunks(self.images.of_class(label))
+            pixels = torch.cat([avg_pool2d(chunk.double() / 255, self.pool).flatten(1) for chunk in chunks])
             mean = pixels.mean(0)
             self._fitted[label] = mean, (pixels - mean) / math.sqrt(len(pixels))
         return self._fitted[label]
 
     def draw(self, labels: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """A start image for each of `labels` (n,): float (n, C, H, W), clamped to [0, 1]."""
-        channels, height, width = self.images.images.shape[1:]
+        channels, height, width = self.images.shape
         shape = (channels, height // self.pool, width // self.pool)
         seeds = []
         for label, generator in zip(labels.tolist(), generators, strict=True):

@@ -12,7 +12,7 @@ from robsynth.randomness import generator
 
 
 def attack(network: Classifier, images: Tensor, labels: Tensor, adversary: Adversary, noise: torch.Generator) -> Tensor:
-    """max L(f(x), y) over the ball around `images` (n, C, H, W), best iterate (Madry et al., 2018)."""
+    """max L(f(x), y) over the ball around `images` (n, C, H, W) (Madry et al., 2018)."""
 
     def loss(x: Tensor) -> Tensor:
         return cross_entropy(network(x), labels, reduction="none")
@@ -24,6 +24,7 @@ def attack(network: Classifier, images: Tensor, labels: Tensor, adversary: Adver
             constraint(adversary.norm, adversary.eps),
             adversary.steps,
             adversary.step_size,
+            keep="best" if adversary.keep == "best" else "last",
             generator=noise if adversary.random_start else None,
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
 
 from robsynth.data.batches import Batches
 from robsynth.errors import RunError
@@ -65,8 +65,11 @@ def fit(
     directory: Path,
     device: torch.device,
     precision: str,
+    ema: float = 0,
 ) -> Diary:
     """Train for `epochs`, from `directory`/last.ckpt if it is there; it is renewed after every epoch.
+
+    With `ema` > 0 the module ends with the moving average of its weights, of that decay a step.
 
     Raises
     ------
@@ -74,13 +77,16 @@ def fit(
         If the checkpoint cannot be read, or the loss stops being a number.
     """
     diary = Diary()
+    # The diary comes first: the checkpoint of an epoch holds the epoch's row.
+    callbacks: list[Callback] = [diary, _checkpoints(directory), RichProgressBar(console_kwargs={"stderr": True})]
+    if ema:
+        callbacks.append(EMAWeightAveraging(decay=ema))
     trainer = pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=1,
         max_epochs=epochs,
         precision="bf16-mixed" if precision == "bf16" else "32-true",
-        # The diary comes first: the checkpoint of an epoch holds the epoch's row.
-        callbacks=[diary, _checkpoints(directory), RichProgressBar(console_kwargs={"stderr": True})],
+        callbacks=callbacks,
         default_root_dir=directory,
         logger=False,
         enable_model_summary=False,
@@ -97,6 +103,8 @@ def fit(
             raise
     if trainer.interrupted:
         raise KeyboardInterrupt
+    # The average, where there is one; also when this process found all epochs done.
+    module.load_state_dict(torch.load(last, map_location="cpu", weights_only=True)["state_dict"])
     return diary
 
 
@@ -115,6 +123,6 @@ def finite(loss: torch.Tensor, module: pl.LightningModule) -> torch.Tensor:
     if not torch.isfinite(loss):
         raise RunError(
             f"the loss is {loss.item()} at step {module.global_step}; "
-            "try a smaller trainer.learning_rate or adversary.eps"
+            "try a smaller recipe.learning_rate or adversary.eps"
         )
     return loss
