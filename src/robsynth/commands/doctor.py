@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from robsynth.config import Dataset, DoctorConfig
-from robsynth.data import DATA_SETS, load_data
+from robsynth.data import load_data
+from robsynth.data.sources import KNOWN, find_source
 from robsynth.errors import RequestError
 from robsynth.files import cache_directory
 from robsynth.machine import resolve_device, resolve_precision
@@ -33,13 +34,19 @@ def run(config: DoctorConfig) -> dict[str, Any]:
 
 
 def _data() -> dict[str, str]:
+    """Each data set: where it was found, or what to do; photographs are not decoded for it."""
     found = {}
-    for name in DATA_SETS:
+    try:
+        digits = load_data(Dataset("mnist5k"))
+        found["mnist5k"] = f"{len(digits.train)} train, {len(digits.test)} test, {digits.fingerprint}; {digits.source}"
+    except (ImportError, OSError) as error:
+        found["mnist5k"] = f"not here ({error}); reinstall robsynth, whose dependencies ship it"
+    for name in KNOWN:
         try:
-            data = load_data(Dataset(name, download=False))
-            found[name] = f"{len(data.train)} train, {len(data.test)} test, {data.fingerprint}; {data.source}"
-        except (ImportError, OSError, RequestError) as error:
-            found[name] = f"not here ({error}); reinstall robsynth, whose dependencies ship it"
+            source = find_source(name, download=False)
+            found[name] = f"{source.place} ({source.layout})"
+        except RequestError as error:
+            found[name] = str(error).removeprefix("dataset: ")
     return found
 
 

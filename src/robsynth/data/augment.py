@@ -1,7 +1,5 @@
 """Augmentation of a whole batch at a time, from one generator."""
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, pad
@@ -36,35 +34,55 @@ def random_shift(images: Tensor, most: int, generator: torch.Generator) -> Tenso
     """
     if most == 0:
         return images
-    count, channels, height, width = images.shape
-    corner = torch.randint(0, 2 * most + 1, (2, count), generator=generator)
-    rows = (corner[0][:, None] + torch.arange(height)).view(count, 1, height, 1)
-    columns = (corner[1][:, None] + torch.arange(width)).view(count, 1, 1, width)
-    samples = torch.arange(count).view(count, 1, 1, 1)
-    planes = torch.arange(channels).view(1, channels, 1, 1)
-    padded = pad(images, (most,) * 4)
-    return padded[samples.to(images.device), planes, rows, columns]
+    count, _, height, width = images.shape
+    top, left = torch.randint(0, 2 * most + 1, (2, count), generator=generator).to(images.device)
+    crops = pad(images, (most,) * 4).unfold(2, height, 1).unfold(3, width, 1)
+    return crops[torch.arange(count, device=images.device), :, top, left]
 
 
 def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
     """Half of the images mirrored left to right."""
-    mirrored = torch.rand(len(images), generator=generator) < 0.5
-    return torch.where(_per_image(mirrored, images), images.flip(3), images)
+    mirrored = (torch.rand(len(images), generator=generator) < 0.5).to(images.device)
+    return torch.where(mirrored.view(-1, 1, 1, 1), images.flip(3), images)
 
 
 def colour_jitter(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Brightness, contrast and saturation, each by a factor uniform in 1 +- `strength`, in this order."""
-    brightness, contrast, saturation = (
-        _per_image(1 + strength * (2 * torch.rand(len(images), generator=generator) - 1), images) for _ in range(3)
-    )
-    images = (images * brightness).clamp(0, 1)
-    images = _blend(images, _grey(images).mean((2, 3), keepdim=True), contrast)
-    return _blend(images, _grey(images), saturation)
+    """Brightness, contrast and saturation, each by a factor uniform in 1 +- `strength` for each image.
+
+    The order of the three is drawn for the batch.
+    """
+    factors = 1 + strength * (2 * torch.rand(3, len(images), generator=generator) - 1)
+    for i in torch.randperm(3, generator=generator).tolist():
+        images = COLOUR_CHANGES[i](images, factors[i])
+    return images
+
+
+def adjust_brightness(images: Tensor, factors: Tensor) -> Tensor:
+    """Between black (0) and each image (1), and beyond: (N, C, H, W) and (N,)."""
+    return _blend(images, torch.zeros(()).to(images), factors)
+
+
+def adjust_contrast(images: Tensor, factors: Tensor) -> Tensor:
+    """Between the mean grey of each image (0) and the image (1), and beyond: (N, C, H, W) and (N,)."""
+    return _blend(images, _grey(images).mean((1, 2, 3), keepdim=True), factors)
+
+
+def adjust_saturation(images: Tensor, factors: Tensor) -> Tensor:
+    """Between each image in grey (0) and in its colours (1), and beyond: (N, C, H, W) and (N,)."""
+    return _blend(images, _grey(images), factors)
+
+
+COLOUR_CHANGES = (adjust_brightness, adjust_contrast, adjust_saturation)
 
 
 def random_rotation(images: Tensor, degrees: float, generator: torch.Generator) -> Tensor:
-    """Each image turned by an angle uniform in +- `degrees`, to the nearest pixel, zeros coming in."""
-    angle = math.radians(degrees) * (2 * torch.rand(len(images), generator=generator) - 1)
+    """Each image turned by an angle uniform in +- `degrees`."""
+    return rotate(images, degrees * (2 * torch.rand(len(images), generator=generator) - 1))
+
+
+def rotate(images: Tensor, degrees: Tensor) -> Tensor:
+    """Square images (N, C, S, S) turned counter-clockwise by (N,), to the nearest pixel, zeros coming in."""
+    angle = torch.deg2rad(degrees)
     cos, sin, zero = angle.cos(), angle.sin(), torch.zeros(len(images))
     matrix = torch.stack([torch.stack([cos, -sin, zero], 1), torch.stack([sin, cos, zero], 1)], 1)
     grid = affine_grid(matrix.to(images), list(images.shape), align_corners=False)
@@ -78,15 +96,12 @@ def random_lighting(images: Tensor, deviation: float, generator: torch.Generator
     return (images + shift[:, :, None, None].to(images)).clamp(0, 1)
 
 
-def _per_image(values: Tensor, images: Tensor) -> Tensor:
-    return values.view(-1, 1, 1, 1).to(images.device)
-
-
 def _grey(images: Tensor) -> Tensor:
     if images.shape[1] == 1:
         return images
     return (images * torch.tensor(LUMA).to(images).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
-def _blend(images: Tensor, other: Tensor, share: Tensor) -> Tensor:
+def _blend(images: Tensor, other: Tensor, factors: Tensor) -> Tensor:
+    share = factors.view(-1, 1, 1, 1).to(images)
     return (share * images + (1 - share) * other).clamp(0, 1)

@@ -72,6 +72,8 @@ class Batches(pl.LightningDataModule):
             batch_size=min(self.batch_size, len(self.data.train)),
             sampler=order,
             num_workers=self.workers,
+            # Whatever the platform's default: workers share what the data set has open.
+            multiprocessing_context="fork" if self.workers else None,
             collate_fn=_as_is,
             # A small last batch would make its batch-norm statistics noisy.
             drop_last=True,

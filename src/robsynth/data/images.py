@@ -22,8 +22,11 @@ class ImageSet(ABC):
     label_names: tuple[str, ...]
     shape: tuple[int, int, int]
     """(C, H, W) of every image."""
-    fingerprint: str
-    """A digest that changes with the content."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A digest that changes with the content."""
 
     @abstractmethod
     def pixels(self, indices: Tensor | Sequence[int]) -> Tensor:
@@ -67,7 +70,7 @@ class MemoryImages(ImageSet):
         self.shape = (int(images.shape[1]), int(images.shape[2]), int(images.shape[3]))
 
     @cached_property
-    def fingerprint(self) -> str:  # type: ignore[override]
+    def fingerprint(self) -> str:
         """A digest of pixels, labels, order and names."""
         content = hashlib.sha256(repr((tuple(self.images.shape), self.label_names)).encode())
         content.update(self.images.contiguous().numpy().data)
@@ -99,8 +102,12 @@ class StreamedImages(ImageSet):
         decode_crop: Callable[[int, torch.Generator], Tensor],
     ) -> None:
         self.name, self.labels, self.label_names = name, labels.to(torch.int64), tuple(label_names)
-        self.shape, self.fingerprint = shape, fingerprint
+        self.shape, self._fingerprint = shape, fingerprint
         self._decode, self._decode_crop = decode, decode_crop
+
+    @property
+    def fingerprint(self) -> str:
+        return self._fingerprint
 
     def pixels(self, indices: Tensor | Sequence[int]) -> Tensor:
         return torch.stack([self._decode(int(i)) for i in indices])
