@@ -18,12 +18,18 @@ ABOUT = {
 }
 
 
+DIMENSIONS = {
+    "compact": 16, "residual": 16, "resnet18_cifar": 512, "resnet50_cifar": 2048, "resnet18": 512, "resnet50": 2048,
+    "wide_resnet": 128,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("arch", NETWORKS)
 def test_logits_are_the_head_on_the_representation(arch):
-    network = build_classifier(arch, [4, 8, 16], 3, 7, [0.5] * 3, [0.2] * 3).eval()
+    network = build_classifier(arch, [4, 8, 16], 3, 7, [0.5] * 3, [0.2] * 3, depth=10, widen=2).eval()
     x = torch.rand(2, 3, 32, 32)
     representation = network.representation(x)
-    assert representation.shape == (2, 16)
+    assert representation.shape == (2, DIMENSIONS[arch])
     assert (representation >= 0).all()
     torch.testing.assert_close(network(x), network.head(representation))
     assert network(x).shape == (2, 7)

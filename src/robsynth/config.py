@@ -44,10 +44,50 @@ class Dataset:
     std: list[float] | None = field(default=None, metadata={"above": 0})
 
 
+# Each network, and the settings that it is built from; the last three bring their own weights.
+ARCHITECTURES: dict[str, tuple[str, ...]] = {
+    "compact": ("widths",),
+    "residual": ("widths",),
+    "resnet18_cifar": (),
+    "resnet50_cifar": (),
+    "resnet18": (),
+    "resnet50": (),
+    "wide_resnet": ("depth", "widen"),
+    "timm": ("model",),
+    "torchvision": ("model",),
+    "robustbench": ("model", "threat"),
+}
+FOREIGN = ("timm", "torchvision", "robustbench")
+
+
 @dataclass
 class Network:
-    arch: str = choice("compact", "residual")
-    widths: list[int] = field(default_factory=list, metadata={"least": 1})
+    """A network to train, or with a `checkpoint` a trained one: a file, or the name of a bundle in this package.
+
+    `model` is a name in the library that `arch` names, `threat` the threat model that RobustBench lists it under.
+    """
+
+    arch: str = choice(*ARCHITECTURES)
+    widths: list[int] = field(default_factory=list, metadata={"least": 1, "empty": True})
+    depth: int | None = field(default=None, metadata={"least": 10})
+    widen: int | None = field(default=None, metadata={"least": 1})
+    checkpoint: str | None = None
+    model: str | None = None
+    threat: str | None = field(default=None, metadata={"allowed": ("Linf", "L2", "corruptions")})
+
+    def check(self, prefix: str) -> None:
+        """Refuse settings that `arch` lacks or does not read."""
+        for key in ("widths", "depth", "widen", "model", "threat"):
+            value, needed = getattr(self, key), key in ARCHITECTURES[self.arch]
+            found = "an empty list" if value == [] else "none" if value is None else value
+            if needed and value in (None, []):
+                raise RequestError(f"{prefix}{key}: found {found}, but {self.arch} needs it")
+            if not needed and value not in (None, []):
+                raise RequestError(f"{prefix}{key}: found {found}, but {self.arch} does not read it; allowed: none")
+        if self.checkpoint is not None and self.arch in FOREIGN:
+            raise RequestError(f"{prefix}checkpoint: {self.arch} brings its own weights; allowed: none")
+        if self.depth is not None and (self.depth - 4) % 6:
+            raise RequestError(f"{prefix}depth: found {self.depth}, allowed: 6 n + 4, e.g. 16, 28, 34")
 
 
 @dataclass
@@ -253,6 +293,19 @@ class ReportConfig:
 
 
 @dataclass
+class ConvertConfig:
+    """A checkpoint of another library, what it is, and where to write it as one of ours."""
+
+    checkpoint: str | None = None
+    out: str | None = None
+    classifier: Network = field(default_factory=Network)
+    dataset: Dataset = field(default_factory=Dataset)
+    half: bool = False
+    trust: bool = False
+    debug: bool = False
+
+
+@dataclass
 class DoctorConfig:
     debug: bool = False
 
@@ -289,6 +342,8 @@ def check(config: Any, prefix: str = "") -> None:
         else:
             for one in value if isinstance(value, list) else [value]:
                 _check_value(key, one, dict(item.metadata))
+    if isinstance(config, Network):
+        config.check(prefix)
 
 
 def _check_value(key: str, value: Any, limits: dict[str, Any]) -> None:

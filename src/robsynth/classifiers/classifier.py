@@ -15,11 +15,30 @@ def fake_relu(x: Tensor) -> Tensor:
     return x + (x.relu() - x).detach()
 
 
-class Classifier(nn.Module):
+class AnyClassifier(nn.Module):
     """Images float (N, C, H, W) in [0, 1] to logits (N, classes), with the normalisation inside.
 
-    So a ball's radius is always in pixels of [0, 1]. `features` maps normalised images to a map
-    (N, D, h, w) before its last ReLU, which this class applies, real or fake.
+    So a ball's radius is always in pixels of [0, 1]. The logits are the `head` on the `representation`.
+    """
+
+    head: nn.Linear
+
+    @property
+    def classes(self) -> int:
+        return self.head.out_features
+
+    def representation(self, x: Tensor, fake: bool = False) -> Tensor:
+        """R(x): the penultimate features (N, D); `fake` replaces the last ReLU by `fake_relu`."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, fake: bool = False) -> Tensor:
+        return self.head(self.representation(x, fake))
+
+
+class Classifier(AnyClassifier):
+    """A network of ours: `features` maps normalised images to a map (N, D, h, w) before its last ReLU.
+
+    This class applies that one, real or fake, and averages the map.
     """
 
     mean: Tensor
@@ -39,15 +58,7 @@ class Classifier(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
 
-    @property
-    def classes(self) -> int:
-        return self.head.out_features
-
     def representation(self, x: Tensor, fake: bool = False) -> Tensor:
-        """R(x): the penultimate features (N, D); `fake` replaces the last ReLU by `fake_relu`."""
         features = self.features((x - self.mean) / self.std)
         activated = fake_relu(features) if fake else features.relu()
         return activated.mean(dim=(2, 3))
-
-    def forward(self, x: Tensor, fake: bool = False) -> Tensor:
-        return self.head(self.representation(x, fake))

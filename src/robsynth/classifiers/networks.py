@@ -1,11 +1,11 @@
-"""Networks small enough to be trained adversarially on a CPU. Each returns a map before its last ReLU."""
+"""Networks small enough to be trained adversarially on a CPU: features before the last ReLU, and their number."""
 
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
 
-def compact(channels: int, widths: Sequence[int]) -> nn.Sequential:
+def compact(channels: int, widths: Sequence[int]) -> tuple[nn.Sequential, int]:
     """Plain 3x3 convolutions with batch norm, the first at full size and each later one at half of it.
 
     The last is 4x4 without padding: with four widths and 32-px images each place of its 5x5 map sees about two
@@ -20,7 +20,7 @@ def compact(channels: int, widths: Sequence[int]) -> nn.Sequential:
             nn.ReLU(),
         ]
         channels = width
-    return nn.Sequential(*layers, nn.Conv2d(channels, last, 4, bias=False), nn.BatchNorm2d(last))
+    return nn.Sequential(*layers, nn.Conv2d(channels, last, 4, bias=False), nn.BatchNorm2d(last)), last
 
 
 class _Residual(nn.Module):
@@ -43,14 +43,11 @@ class _Residual(nn.Module):
         return self.skip(x) + self.branch(x)
 
 
-def residual(channels: int, widths: Sequence[int]) -> nn.Sequential:
+def residual(channels: int, widths: Sequence[int]) -> tuple[nn.Sequential, int]:
     """A 4x4 stride-2 stem, then two residual blocks a width, each later width at half the size."""
     layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], 4, stride=2, padding=1, bias=False)]
     before = widths[0]
     for depth, width in enumerate(widths):
         layers += [_Residual(before, width, 2 if depth else 1), _Residual(width, width, 1)]
         before = width
-    return nn.Sequential(*layers, nn.BatchNorm2d(before))
-
-
-NETWORKS = {"compact": compact, "residual": residual}
+    return nn.Sequential(*layers, nn.BatchNorm2d(before)), before
