@@ -14,8 +14,10 @@ COMMANDS = {
     "reproduce": "an experiment from end to end; without arguments the embedded default, mnist5k",
     "train": "a robust classifier, or a baseline (model=baseline)",
     "synthesize": "a task's images into a sample store",
+    "bundle": "a trained classifier as one small file that paints without its data set",
     "evaluate": "a sample store, a folder of images or an .npz against a reference",
     "report": "tables and the HTML page from a record alone",
+    "convert": "a checkpoint of the authors' library, or bare weights, into one of ours",
     "doctor": "what is here, and what to do about what is missing",
 }
 
@@ -29,6 +31,7 @@ commands:
 
   robsynth COMMAND --help     the keys of a command, with examples
   robsynth COMMAND --cfg      the configuration that KEY=VALUE ... compose to, without running it
+  robsynth reproduce --plan   what it would do: stages, steps, memory and time, without doing it
   robsynth --version
 """
 
@@ -94,6 +97,24 @@ example:
 
 stdout: {"samples", "count"}
 """,
+    "bundle": """\
+usage: robsynth bundle checkpoint=FILE out=FILE [KEY=VALUE ...]
+
+Puts a trained classifier into one small file with all that synthesis needs of its data: weights in half precision,
+label names, normalisation, the record of its training, and the seeds that generation starts from.
+
+  checkpoint=FILE             a classifier of `robsynth train` or `reproduce`, or of the authors' library
+  dataset=NAME                the data set it was trained on, from which the seeds are fitted
+  tasks.generation.pool= tasks.generation.rank= tasks.generation.fit=train|test
+                              the seeds: averaged over how many pixels, of which rank, from which split
+  out=FILE                    NAME.safetensors
+  debug=true
+
+example:
+  robsynth bundle dataset=cifar10 checkpoint=runs/robust/classifier/classifier.safetensors out=cifar10.safetensors
+
+stdout: {"bundle", "sha1", "megabytes"}
+""",
     "evaluate": """\
 usage: robsynth evaluate samples=PATH [KEY=VALUE ...]
 
@@ -124,6 +145,27 @@ Renders tables and a self-contained HTML page from a record and the pictures bes
   debug=true
 
 stdout: {"tables", "page"} and, if asked for, "readme"
+""",
+    "convert": """\
+usage: robsynth convert checkpoint=FILE [KEY=VALUE ...]
+
+Writes a file of torch.save (the authors' library's, or bare weights under its names or torchvision's) as a
+checkpoint of robsynth. Such files need it only where they cannot be read safely, or to be passed on: otherwise
+classifier.checkpoint=FILE reads them as they are.
+
+  checkpoint=FILE             what to read
+  classifier=resnet50_cifar   what it is: resnet18_cifar|resnet50_cifar|resnet18|resnet50|wide_resnet
+  dataset=cifar10             whose classes it has
+  out=FILE                    where (FILE.safetensors unless given)
+  half=true                   weights in 16 bits: half the size
+  trust=true                  execute what code the file holds, if it cannot be read otherwise; only where you trust
+                              everyone who could have changed it. Without it nothing in the file is executed
+  debug=true
+
+example:
+  robsynth convert checkpoint=cifar_l2_0_5.pt out=cifar_l2_0_5.safetensors
+
+stdout: {"checkpoint", "sha1"}
 """,
     "doctor": """\
 usage: robsynth doctor
@@ -178,10 +220,26 @@ def _run(command: str, words: list[str]) -> int:
 def _result(command: str, words: list[str]) -> dict[str, Any]:
     from robsynth.compose import load_config, resolved
 
-    config = load_config(command, [word for word in words if not word.startswith("--cfg") and word != "job"])
+    config = load_config(
+        command, [word for word in words if not word.startswith(("--cfg", "--plan")) and word != "job"]
+    )
     if any(word.startswith("--cfg") for word in words):
         return resolved(config)
+    if "--plan" in words:
+        return _plan(command, config)
     return importlib.import_module(f"robsynth.commands.{command}").run(config)
+
+
+def _plan(command: str, config: Any) -> dict[str, Any]:
+    from robsynth.errors import RequestError
+
+    if command != "reproduce":
+        raise RequestError(f"--plan: `robsynth {command}` has none, allowed: robsynth reproduce --plan")
+    from robsynth.machine import resolve_device, resolve_precision
+    from robsynth.runs.plan import plan
+
+    device = resolve_device(config.device)
+    return plan(config, device, resolve_precision(config.precision, device))
 
 
 def _complain(line: str, status: int) -> int:

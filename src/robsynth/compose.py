@@ -12,13 +12,19 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import robsynth
-from robsynth.config import TASKS, USES, Config, DoctorConfig, EvaluateConfig, ReportConfig, check
+from robsynth.config import TASKS, USES, Config, ConvertConfig, DoctorConfig, EvaluateConfig, ReportConfig, check
 from robsynth.errors import RequestError
 
 # The file in conf/ and the dataclass of each configuration.
-ROOTS = {"config": Config, "evaluate": EvaluateConfig, "report": ReportConfig, "doctor": DoctorConfig}
+ROOTS = {
+    "config": Config,
+    "evaluate": EvaluateConfig,
+    "report": ReportConfig,
+    "convert": ConvertConfig,
+    "doctor": DoctorConfig,
+}
 # Keys with a string for a value that have the name of a group of files, in which Hydra would look for the value.
-PLAIN = {"config": ("task",), "evaluate": ("samples", "judge"), "report": (), "doctor": ()}
+PLAIN = {"config": ("task",), "evaluate": ("samples", "judge"), "report": (), "convert": (), "doctor": ()}
 
 
 def config_directory() -> Path:
@@ -33,13 +39,24 @@ def _register() -> None:
         store.store(name=f"{name}_schema", node=node)
     for name, settings in TASKS.items():
         store.store(group="task", name=f"{name}_schema", node=settings)
+    OmegaConf.register_new_resolver("choose", _choose, replace=True)
+
+
+def _choose(key: Any, entries: dict[Any, Any]) -> Any:
+    """`${choose:KEY,{A:1,B:2}}`: the entry for KEY, or for "default"; some settings are known for a few cases only."""
+    by_name = {"null" if name is None else str(name): entry for name, entry in entries.items()}
+    name = "null" if key is None else str(key)
+    if name not in by_name and "default" not in by_name:
+        raise ValueError(f"no setting of this scale for {name}; allowed: {', '.join(by_name)}")
+    return by_name.get(name, by_name.get("default"))
 
 
 def load_config(command: str, overrides: list[str]) -> Any:
     """The dataclass that a command's configuration and the overrides compose to, checked.
 
     `task=NAME` picks one of `tasks`, and `task.KEY=VALUE` is short for `tasks.NAME.KEY=VALUE`: the settings
-    have one home, which experiments and scales change too.
+    have one home, which experiments and scales change too. A classifier that ships with the package brings the
+    experiment of its name, and an experiment the scale that it was made for, unless others are given.
 
     Raises
     ------
@@ -48,12 +65,41 @@ def load_config(command: str, overrides: list[str]) -> Any:
     """
     _register()
     root = "config" if command in USES else command
-    words = _expand_task(overrides) if root == "config" else overrides
+    words = [_full_key(word) for word in overrides]
+    if root == "config":
+        words = _expand_task(_with_what_it_brings(words))
     for word in words:
         _check_word(word, command)
     config = _compose(root, words)
     check(config)
     return config
+
+
+# What a word of the command line is short for.
+SHORT = {"checkpoint": "classifier.checkpoint", "originals": "dataset@originals", "reference": "dataset@reference"}
+
+
+def _full_key(word: str) -> str:
+    key, equals, value = word.partition("=")
+    return SHORT.get(key, key) + equals + value
+
+
+def _with_what_it_brings(words: list[str]) -> list[str]:
+    given = dict(word.split("=", 1) for word in words if "=" in word)
+    experiments = config_directory() / "experiment"
+    brought = []
+    if "experiment" not in given and (experiments / f"{given.get('classifier')}.yaml").is_file():
+        brought.append(f"experiment={given['classifier']}")
+        given["experiment"] = given["classifier"]
+    own = experiments / f"{given.get('experiment')}.yaml"
+    if "scale" not in given and own.is_file() and (scale := _own_scale(own)):
+        brought.append(f"scale={scale}")
+    return brought + words
+
+
+def _own_scale(experiment: Path) -> str | None:
+    content = OmegaConf.to_container(OmegaConf.load(experiment))
+    return content.get("scale") if isinstance(content, dict) else None
 
 
 def _expand_task(overrides: list[str]) -> list[str]:
@@ -117,6 +163,8 @@ def _in_one_line(error: Exception, root: str, overrides: list[str]) -> str:
         group, _, option = found[1].rpartition("/")
         allowed = [name for name in found[2].split() if not name.endswith("_schema")]
         return f"{group}: found {option!r}, allowed: {', '.join(allowed)}"
+    if found := re.search(r"raised while resolving interpolation: (.+)\n\s*full_key: (\S+)", text):
+        return f"{found[2]}: {found[1]}"
     if found := re.search(r"(Value .+|Incompatible value .+|Invalid .+)\n(?:.*\n)*?\s*full_key: (\S+)", text):
         return f"{found[2]}: {found[1]}"
     return f"{' '.join(overrides)}: {' '.join(text.split())}"

@@ -140,6 +140,9 @@ class Recipe:
 
 @dataclass
 class Judge:
+    """A standard classifier that says what it sees; "none" does without."""
+
+    name: str = choice("residual", "none")
     network: Network = field(default_factory=Network)
     recipe: Recipe = field(default_factory=Recipe)
 
@@ -148,7 +151,7 @@ class Judge:
 class Baseline:
     """A conditional WGAN-GP (Gulrajani et al., 2017)."""
 
-    name: str = choice("wgan_gp")
+    name: str = choice("wgan_gp", "none")
     epochs: int = number(least=1)
     batch_size: int = number(least=2)
     critic_steps: int = number(least=1)
@@ -161,50 +164,92 @@ class Baseline:
 
 @dataclass
 class Task:
-    """What every task has: the ball, the path in it and which of its points to keep."""
+    """What every task has: the ball, the path in it and which of its points to keep.
+
+    `noise` is the deviation of Gaussian noise that is added to the start image; the ball stays where it is.
+    `target` is the name of the class that every image shall show; without one each task has its own rule.
+    """
 
     norm: str = choice("l2", "linf", "none")
     eps: float = number(least=0)
     steps: int = number(least=1)
     step_size: float = number(above=0)
     keep: str = choice("best", "last")
-    objective: str = choice("cross_entropy", "logit", default="cross_entropy")
-    # The name of the class that every image shall show; without one each task has its own rule.
+    noise: float = field(default=0.0, metadata={"least": 0})
     target: str | None = None
 
 
 @dataclass
-class Generation(Task):
-    pool: int = number(least=1)
+class ClassTask(Task):
+    """A task that moves an image towards a class: by the cross-entropy, or by the class's logit."""
+
+    objective: str = choice("cross_entropy", "logit", default="cross_entropy")
 
 
 @dataclass
-class Inpainting(Task):
+class Generation(ClassTask):
+    """Seeds are Gaussians of each class's images of the split `fit`, averaged over `pool` x `pool` pixels.
+
+    Where they come from: the data set, or the classifier's bundle, which keeps them with a covariance of rank
+    `rank`; "auto" takes the bundle's where it has them.
+    """
+
+    pool: int = number(least=1)
+    rank: int = number(least=1)
+    fit: str = choice("train", "test", default="train")
+    seeds: str = choice("auto", "data", "bundle", default="auto")
+
+
+@dataclass
+class Inpainting(ClassTask):
+    """The hole is a square of `hole` pixels, unless masks are given."""
+
     hole: int = number(least=1)
     penalty: float = number(least=0)
 
 
 @dataclass
-class Translation(Task):
+class Translation(ClassTask):
     pass
 
 
 @dataclass
-class SuperResolution(Task):
+class SuperResolution(ClassTask):
+    """Images are averaged over `factor` x `factor` pixels first, unless they are that small already."""
+
     factor: int = number(least=2)
 
 
 @dataclass
-class SketchToImage(Task):
+class SketchToImage(ClassTask):
+    """A sketch is made from a photo, by its strokes brighter than `threshold` or by its edges, or is given."""
+
+    lines: str = choice("strokes", "edges", "given")
     threshold: float = number(least=0, most=1)
 
 
 @dataclass
+class Stage:
+    """One stage of painting: where (a file, or a folder with one for each input), and what."""
+
+    mask: str | None = None
+    unit: int | None = field(default=None, metadata={"least": 0})
+    target: str | None = None
+
+
+@dataclass
 class FeaturePainting(Task):
+    """Paints a unit of the representation, or the class score of a target, into a square of `patch` pixels or a mask.
+
+    `stages` are painted one after the other, each on what the one before left; none given is one stage.
+    """
+
     patch: int = number(least=1)
     weight: float = number(above=0)
     penalty: float = number(least=0)
-    unit: int | None = None
+    maximise: str = choice("unit", "score", default="unit")
+    unit: int | None = field(default=None, metadata={"least": 0})
+    stages: list[Stage] = field(default_factory=list, metadata={"empty": True})
 
 
 TASKS: dict[str, type[Task]] = {
@@ -233,6 +278,8 @@ class Metrics:
     kid_subset_size: int = number(least=2)
     score_splits: int = number(least=1)
     attack_steps: int = number(least=1)
+    # Of how many test images accuracy is measured; of all without a number.
+    accuracy_count: int | None = field(default=None, metadata={"least": 1})
     inception_weights: str | None = None
 
 
@@ -268,18 +315,26 @@ class Config(Common):
     judge: Judge = field(default_factory=Judge)
     baseline: Baseline = field(default_factory=Baseline)
     tasks: dict[str, Task] = field(default_factory=dict)
+    # The tasks that this experiment runs.
+    select: list[str] = field(default_factory=lambda: list(TASKS), metadata={"allowed": tuple(TASKS)})
+    # Another data set whose test images the tasks start from.
+    originals: Dataset = field(default_factory=Dataset)
+    # A folder of one's own images for the tasks to start from, and one of masks with the same names.
+    inputs: str | None = None
+    masks: str | None = None
+    # Further classifiers, whose logits are averaged with the classifier's while an image moves.
+    ensemble: list[str] = field(default_factory=list, metadata={"empty": True})
     task: str = choice(*TASKS, default="generation")
     samples: Samples = field(default_factory=Samples)
     metrics: Metrics = field(default_factory=Metrics)
     tracker: Tracker = field(default_factory=Tracker)
-    checkpoint: str | None = None
     model: str = choice("classifier", "baseline", default="classifier")
 
 
 @dataclass
 class EvaluateConfig(Common):
     samples: str | None = None
-    reference: str = "mnist5k"
+    reference: Dataset = field(default_factory=Dataset)
     judge: str | None = None
     metrics: Metrics = field(default_factory=Metrics)
 
@@ -294,9 +349,8 @@ class ReportConfig:
 
 @dataclass
 class ConvertConfig:
-    """A checkpoint of another library, what it is, and where to write it as one of ours."""
+    """A checkpoint of another library, the classifier that it is, and where to write it as one of ours."""
 
-    checkpoint: str | None = None
     out: str | None = None
     classifier: Network = field(default_factory=Network)
     dataset: Dataset = field(default_factory=Dataset)
@@ -313,11 +367,15 @@ class DoctorConfig:
 # What each command reads of `Config`; another key on its command line would do nothing, and is refused.
 COMMON_KEYS = ("out", "seed", "force", "debug", "device", "precision", "experiment", "scale", "dataset")
 USES: dict[str, tuple[str, ...]] = {
-    "train": (*COMMON_KEYS, "model", "classifier", "adversary", "recipe", "baseline", "metrics", "tracker"),
-    "synthesize": (*COMMON_KEYS, "task", "tasks", "checkpoint", "samples"),
+    "train": (*COMMON_KEYS, "model", "classifier", "adversary", "recipe", "baseline", "metrics", "tracker", "tasks"),
+    "synthesize": (
+        *COMMON_KEYS, "task", "tasks", "checkpoint", "classifier", "ensemble", "samples", "originals", "inputs",
+        "masks",
+    ),
+    "bundle": ("out", "debug", "device", "experiment", "scale", "dataset", "classifier", "checkpoint", "tasks"),
     "reproduce": (
         *COMMON_KEYS, "classifier", "adversary", "recipe", "judge", "baseline", "tasks", "samples", "metrics",
-        "tracker",
+        "tracker", "select", "originals", "ensemble", "checkpoint",
     ),
 }  # fmt: skip
 
@@ -340,8 +398,11 @@ def check(config: Any, prefix: str = "") -> None:
         elif value == [] and not item.metadata.get("empty"):
             raise RequestError(f"{key}: found an empty list, allowed: one or more")
         else:
-            for one in value if isinstance(value, list) else [value]:
-                _check_value(key, one, dict(item.metadata))
+            for place, one in enumerate(value if isinstance(value, list) else [value]):
+                if is_dataclass(one):
+                    check(one, f"{key}[{place}].")
+                else:
+                    _check_value(key, one, dict(item.metadata))
     if isinstance(config, Network):
         config.check(prefix)
 

@@ -1,7 +1,7 @@
 from pathlib import Path
 from typing import Any
 
-from robsynth.config import Dataset, EvaluateConfig
+from robsynth.config import EvaluateConfig
 from robsynth.data import load_data
 from robsynth.errors import RequestError
 from robsynth.machine import resolve_device, resolve_precision
@@ -17,7 +17,7 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
         raise RequestError("samples: none given, allowed: a sample store, a folder of images, or an .npz file")
     device = resolve_device(config.device)
     precision = resolve_precision(config.precision, device)
-    data = load_data(Dataset(config.reference))
+    data = load_data(config.reference)
     samples = load_samples(config.samples)
     evaluation = make_evaluation(
         config.metrics, data, Path(config.judge) if config.judge else None, config.seed, device, precision

@@ -1,47 +1,52 @@
+from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from robsynth.baselines.wgan_gp import KIND
-from robsynth.classifiers import read_checkpoint
+from robsynth.classifiers import find_checkpoint, is_safetensors, read_checkpoint
 from robsynth.config import Config
-from robsynth.data import load_data
+from robsynth.data import DataSet, load_data
 from robsynth.errors import RequestError
 from robsynth.files import digest, file_sha1, writable_directory
 from robsynth.machine import resolve_device, resolve_precision
-from robsynth.runs.synthesis import open_synthesis, sample_generator, synthesize
+from robsynth.runs.pictures import save_png, store_grid
+from robsynth.runs.synthesis import open_studio, sample_generator, synthesize
+from robsynth.samples import load_samples
 
 
 def run(config: Config) -> dict[str, Any]:
-    """A task's images into a sample store."""
-    if config.checkpoint is None:
-        raise RequestError("checkpoint: none given, allowed: a file of `robsynth train` or `robsynth reproduce`")
-    checkpoint = Path(config.checkpoint)
+    """A task's images into a sample store, and a picture of the first."""
     device = resolve_device(config.device)
     precision = resolve_precision(config.precision, device)
-    kind, _, _ = read_checkpoint(checkpoint)
-    data = load_data(config.dataset)
-    settings = config.tasks[config.task]
-    count, size = config.samples.count, config.samples.batch_size
-    name = digest(
-        [
-            str(settings),
-            config.task,
-            file_sha1(checkpoint),
-            count,
-            size,
-            config.seed,
-            precision,
-            data.fingerprint,
-        ]
-    )
-    directory = Path(config.out or Path("outputs") / f"samples-{config.task}-{name}")
-    if kind == KIND:
-        if config.task != "generation":
-            raise RequestError(f"checkpoint: {checkpoint} holds a {kind} generator; {config.task} needs a classifier")
-        store = sample_generator(
-            checkpoint, data, writable_directory(directory), count, size, config.seed, device, config.force
-        )
+    load = cache(lambda: load_data(config.dataset))
+    named = config.classifier.checkpoint
+    checkpoint = find_checkpoint(named, "checkpoint") if named else None
+    directory = Path(config.out or Path("outputs") / _name(config, checkpoint, precision))
+    if checkpoint and is_safetensors(checkpoint) and read_checkpoint(checkpoint)[0] == KIND:
+        store = _from_gan(config, checkpoint, load(), directory)
     else:
-        synthesis = open_synthesis(config.task, settings, checkpoint, data, config.seed, device, precision)
-        store = synthesize(synthesis, checkpoint, writable_directory(directory), count, size, config.force)
-    return {"samples": str(store.directory), "count": store.count}
+        studio = open_studio(config, device, precision, load)
+        store = synthesize(studio, config.task, writable_directory(directory), config.force)
+    picture = store.directory / "picture.png"
+    save_png(picture, store_grid(load_samples(store.directory, most=200), config.task))
+    return {"samples": str(store.directory), "count": store.count, "picture": str(picture)}
+
+
+def _name(config: Config, checkpoint: Path | None, precision: str) -> str:
+    """Equal requests have equal names, whatever was asked for besides."""
+    asked = [
+        asdict(config.tasks[config.task]), config.task, file_sha1(checkpoint) if checkpoint else None,
+        asdict(config.classifier), config.ensemble, asdict(config.dataset), asdict(config.originals), config.inputs,
+        config.masks, asdict(config.samples), config.seed, precision,
+    ]  # fmt: skip
+    return f"samples-{config.task}-{digest(asked)}"
+
+
+def _from_gan(config: Config, checkpoint: Path, data: DataSet, directory: Path) -> Any:
+    if config.task != "generation":
+        raise RequestError(f"checkpoint: {checkpoint} holds a {KIND} generator; {config.task} needs a classifier")
+    return sample_generator(
+        checkpoint, data, writable_directory(directory), config.samples.count, config.samples.batch_size, config.seed,
+        resolve_device(config.device), config.force,
+    )  # fmt: skip

@@ -2,6 +2,7 @@ from typing import Any
 
 import torch
 
+from robsynth.classifiers import load_classifier
 from robsynth.config import Config
 from robsynth.data import DataSet, load_data
 from robsynth.machine import resolve_device, resolve_precision
@@ -30,7 +31,8 @@ def run(config: Config) -> dict[str, Any]:
                 this, name, config.classifier, config.adversary, config.recipe, data, config.dataset, *where
             ),
         )
-        accuracies = this.stage("accuracy", lambda: _measure(this, config, trained["checkpoint"], data, device))["values"]
+        checkpoint = trained["checkpoint"]
+        accuracies = this.stage("accuracy", lambda: _measure(this, config, checkpoint, data, device))["values"]
     record = make_record(this, "train", config, data, device, precision, {name: trained["history"]}, [])
     path = record.save(this.directory)
     if config.tracker.name == "wandb":
@@ -39,13 +41,6 @@ def run(config: Config) -> dict[str, Any]:
 
 
 def _measure(this: Run, config: Config, checkpoint: str, data: DataSet, device: torch.device) -> dict[str, Any]:
-    figures = measure_accuracy(
-        "classifier",
-        this.directory / checkpoint,
-        data,
-        config.adversary,
-        config.metrics.attack_steps,
-        config.seed,
-        device,
-    )
+    network, _ = load_classifier(this.directory / checkpoint)
+    figures = measure_accuracy("classifier", network, data, config.adversary, config.metrics, config.seed, device)
     return {**as_result(figures), "values": {figure.metric: figure.value for figure in figures}}

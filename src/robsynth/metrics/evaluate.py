@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from robsynth.classifiers import Classifier
+from robsynth.classifiers import AnyClassifier
 from robsynth.config import Metrics
 from robsynth.data import ImageSet
 from robsynth.errors import RequestError, RunError
@@ -23,7 +23,7 @@ from robsynth.samples.store import read_npz
 class Judge:
     """A standard classifier that took no part in making the images, and the digest of its weights."""
 
-    network: Classifier
+    network: AnyClassifier
     digest: str
     label_names: tuple[str, ...]
 

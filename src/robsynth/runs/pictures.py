@@ -11,21 +11,25 @@ from torch import Tensor
 from robsynth.files import write_atomically
 from robsynth.runs.synthesis import as_pixels
 from robsynth.samples import SampleSet
-from robsynth.tasks.synthesis import Synthesis
+from robsynth.tasks import Synthesis
 
-ZOOM = 2
 GAP = 2
-COLUMNS = 12
+COLUMNS = 10
+# A grid of a thousand classes is for nobody.
+ROWS = 20
+# The side in screen pixels that small images are enlarged to, about.
+SIDE = 96
 
 
 def tile(rows: list[np.ndarray]) -> np.ndarray:
     """Rows of images, each uint8 (n, H, W, C), side by side with a white gap: uint8 (height, width, 3)."""
-    height, width = (ZOOM * size + GAP for size in rows[0].shape[1:3])
+    zoom = max(1, round(SIDE / rows[0].shape[1]))
+    height, width = (zoom * size + GAP for size in rows[0].shape[1:3])
     canvas = np.full((height * len(rows) + GAP, width * max(map(len, rows)) + GAP, 3), 255, np.uint8)
     for top, row in enumerate(rows):
         for left, image in enumerate(row):
             y, x = GAP + top * height, GAP + left * width
-            canvas[y : y + height - GAP, x : x + width - GAP] = image.repeat(ZOOM, 0).repeat(ZOOM, 1)
+            canvas[y : y + height - GAP, x : x + width - GAP] = image.repeat(zoom, 0).repeat(zoom, 1)
     return canvas
 
 
@@ -38,13 +42,19 @@ def save_png(path: Path, canvas: np.ndarray) -> None:
 def classes_grid(samples: SampleSet) -> np.ndarray:
     """A row a class, the first images of each."""
     assert samples.wanted is not None
-    return tile([samples.images[samples.wanted == label][:COLUMNS] for label in np.unique(samples.wanted)])
+    classes = np.unique(samples.wanted)[:ROWS]
+    return tile([samples.images[samples.wanted == label][:COLUMNS] for label in classes])
 
 
 def task_grid(samples: SampleSet) -> np.ndarray:
     """Rows: where the images start, what became of them and, where there is one, the original."""
     rows = [samples.start, samples.images, samples.original]
     return tile([row[:COLUMNS] for row in rows if row is not None])
+
+
+def store_grid(samples: SampleSet, task: str) -> np.ndarray:
+    """The first images of a task: a row a class for generation, input and result for the others."""
+    return classes_grid(samples) if task == "generation" else task_grid(samples)
 
 
 def ascent_strips(synthesis: Synthesis, images: int = 5, columns: int = COLUMNS) -> np.ndarray:

@@ -7,8 +7,16 @@ from typing import Any
 import torch
 
 from robsynth.baselines.wgan_gp import GanTraining, save_generator
-from robsynth.classifiers import Classifier, build_classifier, load_classifier, save_classifier
-from robsynth.config import Adversary, Baseline, Dataset, Network, Recipe
+from robsynth.classifiers import (
+    AnyClassifier,
+    Classifier,
+    architecture,
+    build_classifier,
+    find_checkpoint,
+    load_classifier,
+    save_classifier,
+)  # fmt: skip
+from robsynth.config import Adversary, Baseline, Dataset, Metrics, Network, Recipe
 from robsynth.data import DataSet
 from robsynth.data.batches import Batches
 from robsynth.errors import RequestError
@@ -27,8 +35,9 @@ def train_classifier(
     """Train into `name`/ of the run; the result names the checkpoint and has costs and history."""
     mean, std = normalisation(data, settings)
     untrained = build_classifier(
-        network.arch, network.widths, data.shape[0], len(data.label_names), mean, std, seed
-    )
+        network.arch, network.widths, data.shape[0], len(data.label_names), mean, std, seed,
+        depth=network.depth, widen=network.widen,
+    )  # fmt: skip
     if recipe.start is not None:
         begin_from(untrained, recipe.start)
     module = AdversarialTraining(untrained, adversary, recipe, seed)
@@ -36,8 +45,7 @@ def train_classifier(
     batches = Batches(data, recipe.batch_size, seed, recipe.workers)
     diary = fit(module, batches, recipe.epochs, directory, device, precision, recipe.ema)
     about = {
-        "arch": network.arch,
-        "widths": network.widths,
+        **architecture(network),
         "channels": data.shape[0],
         "shape": list(data.shape),
         "dataset": data.name,
@@ -63,7 +71,7 @@ def normalisation(data: DataSet, settings: Dataset) -> tuple[list[float], list[f
 
 def begin_from(network: Classifier, checkpoint: str) -> None:
     """Copy a trained classifier's weights; a head for another number of classes stays as it is."""
-    trained, _ = load_classifier(checkpoint, "recipe.start")
+    trained, _ = load_classifier(find_checkpoint(checkpoint, "recipe.start"), "recipe.start")
     weights, own = trained.state_dict(), network.state_dict()
     fitting = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
     if unfit := [name for name in own if name not in fitting and not name.startswith(("head.", "mean", "std"))]:
@@ -101,26 +109,36 @@ def _trained(run: Run, checkpoint: Path, rows: list[dict[str, float]]) -> dict[s
     return {"checkpoint": path, "sha1": file_sha1(checkpoint), "history": rows, "files": [path], **costs}
 
 
+def check_classes(about: dict[str, Any], data: DataSet) -> None:
+    """Refuse to measure a classifier on data of other classes or another size."""
+    if tuple(about["label_names"]) != data.label_names or tuple(about["shape"]) != data.shape:
+        raise RequestError(
+            f"dataset: {data.name} has {len(data.label_names)} classes of images {list(data.shape)}, allowed: as the "
+            f"classifier, {len(about['label_names'])} of {list(about['shape'])} (trained on {about['dataset']})"
+        )
+
+
 def measure_accuracy(
     subject: str,
-    checkpoint: Path,
+    network: AnyClassifier,
     data: DataSet,
     adversary: Adversary,
-    steps: int,
+    metrics: Metrics,
     seed: int,
     device: torch.device,
 ) -> list[Figure]:
-    """Accuracy on the test split, clean and under PGD of `steps` steps in the adversary's ball (in fp32)."""
-    network, about = load_classifier(checkpoint)
-    norm = about["adversary"]["norm"] if adversary.norm == "none" else adversary.norm
-    norm = "l2" if norm == "none" else norm
+    """Accuracy on the test split, clean and under PGD in the adversary's ball (in fp32)."""
+    norm, steps = "l2" if adversary.norm == "none" else adversary.norm, metrics.attack_steps
     attacker = Adversary(norm, adversary.eps, steps, 2.5 * adversary.eps / steps, random_start=True)
-    clean = accuracy(network, data.test, device)
-    robust = robust_accuracy(network, data.test, attacker, device, seed)
-    details: dict[str, Any] = {"images": f"{data.test.name}, all {len(data.test)}, {data.test.fingerprint}"}
+    count = min(metrics.accuracy_count or len(data.test), len(data.test))
+    images = data.test if count == len(data.test) else data.test.head(count)
+    clean = accuracy(network, images, device)
+    robust = robust_accuracy(network, images, attacker, device, seed)
+    which = f"all {count}" if count == len(data.test) else f"the first {count} of {len(data.test)}"
+    details: dict[str, Any] = {"images": f"{data.test.name}, {which}, {data.test.fingerprint}"}
     attack = {**details, "norm": norm, "eps": adversary.eps, "attack": f"{steps}-step PGD, random start, best iterate",
               "step size": attacker.step_size, "seed": seed}  # fmt: skip
-    split = data.test.name.replace("/", "_")
+    split = data.test.name.replace("/", "_") + ("" if count == len(data.test) else str(count))
     return [
         Figure(subject, "clean_accuracy", clean, Protocol(f"clean-{split}", details)),
         Figure(

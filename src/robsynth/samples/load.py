@@ -26,15 +26,15 @@ class SampleSet:
     mask: np.ndarray | None = None
 
 
-def load_samples(path: str | Path, key: str = "samples") -> SampleSet:
-    """A sample store, a folder of images (in the order of their names), or an .npz.
+def load_samples(path: str | Path, key: str = "samples", most: int | None = None) -> SampleSet:
+    """A sample store (or its first images, `most` or some more), a folder of images by name, or an .npz.
 
     An .npz has `images`, or `arr_0` as in the ADM layout, uint8 (n, H, W, C), and may have labels as
     `wanted` or `arr_1`.
     """
     path = Path(path)
     if (path / MANIFEST).is_file():
-        arrays = SampleStore.open(path).read()
+        arrays = SampleStore.open(path).read(most)
         about = (arrays.get(name) for name in ("wanted", "start", "original", "mask"))
         return SampleSet(arrays["images"], *about)
     if path.is_dir():

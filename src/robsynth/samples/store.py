@@ -80,8 +80,8 @@ class SampleStore:
     def write(self, shard: int, arrays: dict[str, np.ndarray]) -> None:
         write_atomically(self.path(shard), lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
 
-    def read(self) -> dict[str, np.ndarray]:
-        """All images, in order.
+    def read(self, most: int | None = None) -> dict[str, np.ndarray]:
+        """All images, in order; or the first, `most` of them or some more.
 
         Raises
         ------
@@ -90,7 +90,8 @@ class SampleStore:
         """
         if absent := self.missing():
             raise RequestError(f"{self.path(absent[0])}: missing; this store is unfinished ({len(absent)} shards)")
-        parts = [self._read_shard(shard, len(rows)) for shard, rows in enumerate(self.shards)]
+        shards = [(shard, rows) for shard, rows in enumerate(self.shards) if most is None or rows[0] < most]
+        parts = [self._read_shard(shard, len(rows)) for shard, rows in shards]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _read_shard(self, shard: int, rows: int) -> dict[str, np.ndarray]:

@@ -3,17 +3,17 @@
 from torch import Tensor
 
 from robsynth.ascent import mean_square, towards
-from robsynth.classifiers import Classifier
+from robsynth.classifiers import AnyClassifier
 from robsynth.config import Inpainting
 from robsynth.tasks.problem import Batch, Problem
 
 
-def inpainting(f: Classifier, batch: Batch, s: Inpainting) -> Problem:
+def inpainting(f: AnyClassifier, batch: Batch, s: Inpainting) -> Problem:
     """min L(x, y) + penalty * mean[((x_c - x)(1 - m))^2] around x_c, for the true class y.
 
     m is 1 in the hole; x_c is the image with the hole filled by the image's own mean of each channel.
     """
-    y, m = batch.wanted(batch.labels), batch.squares(s.hole)
+    y, m = batch.wanted(batch.labels), batch.region(s.hole)
     x_c = batch.images * (1 - m) + batch.images.mean((2, 3), keepdim=True) * m
 
     def objective(x: Tensor) -> Tensor:

@@ -7,23 +7,26 @@ import torch
 from torch import Tensor
 
 from robsynth.ascent import Objective
-from robsynth.tasks.seeds import ClassGaussians
+from robsynth.tasks.seeds import Seeds
 
 
 @dataclass(frozen=True)
 class Batch:
     """n images to work on, each with a random generator of its own.
 
-    `images` float (n, C, H, W) in [0, 1] and `labels` (n,) are held-out originals; `seeds` draws start
-    images of a class. Image i gets the same generator whatever else is in the batch.
+    `images` float (n, C, H, W) in [0, 1] and `labels` (n,) are originals, or what a user gave; `size` is the side
+    of the classifier's images; `seeds` draws start images of a class; `masks` (n, 1, H, W) are 1 where an image may
+    change. Image i gets the same generator whatever else is in the batch.
     """
 
     images: Tensor
     labels: Tensor
     classes: int
+    size: int
     generators: Sequence[torch.Generator]
-    seeds: ClassGaussians
+    seeds: Seeds | None = None
     target: int | None = None
+    masks: Tensor | None = None
 
     def wanted(self, rule: Tensor) -> Tensor:
         """The class each image shall show, (n,): the one asked for, or else what the task's `rule` says."""
@@ -38,8 +41,13 @@ class Batch:
         """A class for each image, (n,), uniform over all but its own."""
         return (self.labels + 1 + self.integers(self.classes - 1)) % self.classes
 
-    def squares(self, side: int) -> Tensor:
-        """Masks (n, 1, H, W), 1 in a square of `side` pixels whose corner is uniform for each image."""
+    def region(self, side: int) -> Tensor:
+        """Masks (n, 1, H, W), 1 where an image may change: those given, or a square of `side` pixels.
+
+        The square's corner is uniform for each image.
+        """
+        if self.masks is not None:
+            return self.masks
         height, width = self.images.shape[-2:]
         side = min(side, height, width)
         top, left = self.integers(height - side + 1), self.integers(width - side + 1)

@@ -3,12 +3,12 @@
 from torch import Tensor
 
 from robsynth.ascent import towards
-from robsynth.classifiers import Classifier
+from robsynth.classifiers import AnyClassifier
 from robsynth.config import Translation
 from robsynth.tasks.problem import Batch, Problem
 
 
-def translation(f: Classifier, batch: Batch, s: Translation) -> Problem:
+def translation(f: AnyClassifier, batch: Batch, s: Translation) -> Problem:
     """min L(x, y') around the source image, for a class y' that is not its own."""
     y = batch.wanted(batch.other_classes())
 

@@ -5,13 +5,15 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from robsynth.ascent import ascend, constraint, frozen
-from robsynth.classifiers import Classifier
+from robsynth.classifiers import AnyClassifier
 from robsynth.config import Adversary
 from robsynth.data import ImageSet
 from robsynth.randomness import generator
 
 
-def attack(network: Classifier, images: Tensor, labels: Tensor, adversary: Adversary, noise: torch.Generator) -> Tensor:
+def attack(
+    network: AnyClassifier, images: Tensor, labels: Tensor, adversary: Adversary, noise: torch.Generator
+) -> Tensor:
     """max L(f(x), y) over the ball around `images` (n, C, H, W) (Madry et al., 2018)."""
 
     def loss(x: Tensor) -> Tensor:
@@ -29,13 +31,13 @@ def attack(network: Classifier, images: Tensor, labels: Tensor, adversary: Adver
         )
 
 
-def accuracy(network: Classifier, images: ImageSet, device: torch.device, batch_size: int = 250) -> float:
+def accuracy(network: AnyClassifier, images: ImageSet, device: torch.device, batch_size: int = 250) -> float:
     """The share of images, in [0, 1], that the network gives to their class."""
     return _accuracy(network, images, device, batch_size, None, 0)
 
 
 def robust_accuracy(
-    network: Classifier,
+    network: AnyClassifier,
     images: ImageSet,
     adversary: Adversary,
     device: torch.device,
@@ -47,7 +49,8 @@ def robust_accuracy(
 
 
 def _accuracy(
-    network: Classifier, images: ImageSet, device: torch.device, batch_size: int, adversary: Adversary | None, seed: int
+    network: AnyClassifier, images: ImageSet, device: torch.device, batch_size: int, adversary: Adversary | None,
+    seed: int,
 ) -> float:  # fmt: skip
     network = network.to(device).eval()
     right = 0
