@@ -1,12 +1,21 @@
-"""The digits, their order and their augmentation."""
+"""The digits, sets of images in memory and streamed, their order and their batches."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
 import torch
-from torch.nn.functional import pad
+from PIL import Image
 
-from robsynth.data.augment import random_shift
+from robsynth.config import Dataset
+from robsynth.data import DataSet, MemoryImages, StreamedImages, load_data
 from robsynth.data.batches import Batches, SeededOrder
-from robsynth.data.images import ImageSet, interleave_classes
-from robsynth.randomness import generator
+from robsynth.data.images import interleave_classes
+from robsynth.errors import RequestError
 
 
 def test_the_split_is_stratified_disjoint_and_always_the_same(digits):
@@ -49,10 +58,10 @@ def test_the_fingerprint_sees_every_change(few_digits):
     labels = kept.labels.clone()
     labels[0] = 9
     changed = [
-        ImageSet(kept.name, pixels, kept.labels, kept.label_names),
-        ImageSet(kept.name, kept.images, labels, kept.label_names),
-        ImageSet(kept.name, kept.images.flip(0), kept.labels, kept.label_names),
-        ImageSet(kept.name, kept.images, kept.labels, kept.label_names[::-1]),
+        MemoryImages(kept.name, pixels, kept.labels, kept.label_names),
+        MemoryImages(kept.name, kept.images, labels, kept.label_names),
+        MemoryImages(kept.name, kept.images.flip(0), kept.labels, kept.label_names),
+        MemoryImages(kept.name, kept.images, kept.labels, kept.label_names[::-1]),
     ]
     assert len({kept.fingerprint, *(other.fingerprint for other in changed)}) == 5
 
@@ -80,11 +89,101 @@ def test_batches_are_whole_and_follow_the_order(few_digits):
     assert torch.equal(batches[0][1], labels)
 
 
-def test_a_shift_is_a_padded_crop(digits):
-    images, _ = digits.test.take(range(30))
-    shifted = random_shift(images, 2, generator(0, "shift"))
-    padded = pad(images, (2, 2, 2, 2))
-    corners = torch.randint(0, 5, (2, 30), generator=generator(0, "shift"))
-    for image, expected, top, left in zip(shifted, padded, *corners, strict=True):
-        assert torch.equal(image, expected[:, top : top + 32, left : left + 32])
-    assert torch.equal(random_shift(images, 0, generator(0)), images)
+def streamed(name: str, count: int, fingerprint: str = "a") -> StreamedImages:
+    """Images of 8 pixels whose values are their number, or their number plus noise where cropped at random."""
+
+    def noisy(i: int, noise: torch.Generator) -> torch.Tensor:
+        return torch.randint(0, 200, (3, 8, 8), generator=noise, dtype=torch.uint8) + i
+
+    return StreamedImages(
+        name,
+        torch.arange(count) % 2,
+        ("even", "odd"),
+        (3, 8, 8),
+        fingerprint,
+        lambda i: torch.full((3, 8, 8), i, dtype=torch.uint8),
+        noisy,
+    )
+
+
+def test_a_streamed_set_is_read_as_one_in_memory():
+    images = streamed("numbers/train", 10)
+    pixels, labels = images.take([7, 2])
+    assert pixels[:, 0, 0, 0].tolist() == [torch.tensor(7) / 255, torch.tensor(2) / 255]
+    assert labels.tolist() == [1, 0]
+    assert images.of_class(1).tolist() == [1, 3, 5, 7, 9]
+    assert [len(part) for part in images.chunks(size=4)] == [4, 4, 2]
+    odd = images.subset(images.of_class(1), "numbers/odd")
+    assert odd.pixels(range(5))[:, 0, 0, 0].tolist() == [1, 3, 5, 7, 9]
+    assert odd.labels.tolist() == [1] * 5
+    assert len({images.fingerprint, odd.fingerprint, images.head(5).fingerprint}) == 3
+
+
+def test_random_crops_depend_on_seed_epoch_and_batch_whatever_the_workers():
+    data = DataSet("numbers", streamed("numbers/train", 20), streamed("numbers/test", 4), "here")
+
+    def epoch(seed: int, number: int, workers: int) -> list[bytes]:
+        loader = Batches(data, 4, seed, workers).train_dataloader()
+        loader.sampler.set_epoch(number)
+        return [images.numpy().tobytes() + labels.numpy().tobytes() for images, labels in loader]
+
+    first = epoch(0, 0, workers=0)
+    assert len(set(first)) == 5
+    assert epoch(0, 0, workers=2) == first
+    assert epoch(0, 0, workers=1) == first
+    assert not set(first) & {*epoch(0, 1, workers=2), *epoch(1, 0, workers=0)}
+
+
+WALK = """
+import json, resource, sys
+from robsynth.config import Dataset
+from robsynth.data import StreamedImages, load_data
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+data = load_data(Dataset("image_folder", root=sys.argv[1], size=224))
+parts = data.train.chunks(size=50)
+next(parts)
+before, seen = peak(), 50
+for part in parts:
+    seen += len(part)
+print(json.dumps({"streamed": isinstance(data.train, StreamedImages), "seen": seen, "grown": peak() - before}))
+"""
+
+
+def test_memory_does_not_grow_with_the_number_of_streamed_images(tmp_path):
+    count = 2000
+    for split, images in (("train", count), ("test", 1)):
+        folder = tmp_path / split / "grey"
+        folder.mkdir(parents=True)
+        Image.fromarray(np.full((16, 16, 3), 90, dtype=np.uint8)).save(folder / "0.png")
+        for i in range(1, images):
+            os.link(folder / "0.png", folder / f"{i}.png")
+    done = subprocess.run(
+        [sys.executable, "-c", WALK, str(tmp_path)], capture_output=True, text=True, check=True, timeout=600
+    )
+    found = json.loads(done.stdout)
+    assert found["streamed"]
+    assert found["seen"] == count
+    # In MiB; all of them would take 287.
+    assert found["grown"] < 40
+
+
+@pytest.mark.parametrize("key", ["root", "hub", "size", "classes"])
+def test_the_embedded_digits_take_no_settings(key, tmp_path):
+    value = {"root": str(tmp_path), "hub": "a/b", "size": 28, "classes": ["1"]}[key]
+    with pytest.raises(RequestError, match=rf"^dataset\.{key}: found .*allowed: null"):
+        load_data(Dataset("mnist5k", **{key: value}))
+
+
+def test_an_unknown_data_set_is_named_beside_those_there_are():
+    with pytest.raises(RequestError, match=r"found 'mnist6k', allowed: mnist5k, cifar10, .*image_folder"):
+        load_data(Dataset("mnist6k"))
+
+
+def test_every_data_set_has_its_settings():
+    from robsynth.data import DATA_SETS
+
+    folder = Path(__file__).parents[1] / "conf" / "dataset"
+    assert {path.stem for path in folder.glob("*.yaml")} >= set(DATA_SETS)

@@ -28,7 +28,7 @@ def decoded(name: str, listing: Listing, order: Tensor, size: int) -> Tensor:
         If an image cannot be read; the file is named.
     """
     # Decoders of JPEG differ in the last bit.
-    key = digest_of(listing.digest, listing.changed, listing.label_names, size, PIL.__version__)
+    key = digest_of(listing.digest, listing.written, listing.label_names, size, PIL.__version__)
     copy = cache_directory() / "decoded" / f"{name.replace('/', '-')}-{key}.npz"
     shape = (len(order), 3, size, size)
     pixels = _kept(copy, shape)

@@ -4,7 +4,6 @@ import hashlib
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ class Listing:
 
     `labels` are int64 (N,); `read(i)` gives image i as encoded bytes, or as pixels (H, W, 3) where the source
     keeps those; `origin(i)` says where it is, for people. `digest` tells the content, wherever it lies;
-    `changed` is when the files last changed here, in ns, where a change may keep the digest.
+    `written` is a digest of when its files were written here, for changes that the other does not see.
 
     Raises
     ------
@@ -33,7 +32,7 @@ class Listing:
     read: Callable[[int], bytes | np.ndarray]
     origin: Callable[[int], str]
     digest: str
-    changed: int = 0
+    written: str = ""
 
     def __post_init__(self) -> None:
         outside = ((self.labels < 0) | (self.labels >= len(self.label_names))).nonzero()
@@ -79,8 +78,3 @@ def digest_of(*parts: object) -> str:
     for part in parts:
         content.update(part if isinstance(part, bytes | memoryview) else repr(part).encode())
     return content.hexdigest()[:16]
-
-
-def last_change(files: Sequence[str | Path]) -> int:
-    """When the newest of the files was written, in ns."""
-    return max(Path(file).stat().st_mtime_ns for file in files)

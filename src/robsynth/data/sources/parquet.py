@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from robsynth.data.sources.listing import Listing, digest_of, last_change
+from robsynth.data.sources.listing import Listing, digest_of
 from robsynth.errors import RequestError
 from robsynth.files import cache_directory
 
@@ -81,7 +81,8 @@ def parquet(directory: Path, split_names: Sequence[str], label_names: Sequence[s
         return content
 
     digest = digest_of(labels.numpy().tobytes(), _lengths(image))
-    return Listing(labels, tuple(names), read, lambda i: f"{where}, row {i}", digest, last_change(files))
+    written = digest_of([file.stat().st_mtime_ns for file in files])
+    return Listing(labels, tuple(names), read, lambda i: f"{where}, row {i}", digest, written)
 
 
 def _arrow(files: Sequence[Path], where: str) -> Any:
