@@ -4,10 +4,16 @@ from robsynth.classifiers.building import NETWORKS, build_classifier, load_class
 from robsynth.classifiers.checkpoints import read_checkpoint, read_extra, save_checkpoint
 from robsynth.classifiers.classifier import AnyClassifier, Classifier
 from robsynth.classifiers.ensemble import Ensemble
-from robsynth.classifiers.opening import architecture, convert, find_checkpoint, open_classifier
+from robsynth.classifiers.opening import (
+    architecture,
+    find_checkpoint,
+    import_classifier,
+    is_safetensors,
+    open_classifier,
+)
 
 __all__ = [
-    "NETWORKS", "AnyClassifier", "Classifier", "Ensemble", "architecture", "build_classifier", "convert",
-    "find_checkpoint", "load_classifier", "open_classifier", "read_checkpoint", "read_extra", "save_checkpoint",
-    "save_classifier",
+    "NETWORKS", "AnyClassifier", "Classifier", "Ensemble", "architecture", "build_classifier", "find_checkpoint",
+    "import_classifier", "is_safetensors", "load_classifier", "open_classifier", "read_checkpoint", "read_extra",
+    "save_checkpoint", "save_classifier",
 ]  # fmt: skip

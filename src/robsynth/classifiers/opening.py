@@ -40,13 +40,12 @@ def open_classifier(
     RunError
         If another library cannot fetch its weights.
     """
-    described = {"dataset": dataset, "label_names": list(label_names), "shape": list(shape), "channels": shape[0]}
     if settings.arch in FOREIGN:
         from robsynth.classifiers.zoo import open_foreign
 
         foreign, source = open_foreign(settings, dataset, shape)
         _check_classes(f"{key}.model: {settings.model}", foreign.classes, label_names, dataset)
-        return foreign.eval(), {**architecture(settings), **described, "source": source}
+        return foreign.eval(), _describe(settings, dataset, label_names, shape, source)
     if settings.checkpoint is None:
         raise RequestError(f"{key}.checkpoint: none given, allowed: a file, or a bundle's name")
     path = find_checkpoint(settings.checkpoint, f"{key}.checkpoint")
@@ -54,28 +53,37 @@ def open_classifier(
         network, about = load_classifier(path, f"{key}.checkpoint")
         _check_classes(f"{key}.checkpoint: {path}", network.classes, label_names, dataset)
         return network, about
-    return convert(path, settings, described, mean, std, f"{key}.checkpoint")
+    return import_classifier(path, settings, dataset, label_names, shape, mean, std, f"{key}.checkpoint")
 
 
-def convert(
-    path: Path, settings: Network, described: dict[str, Any], mean: Sequence[float], std: Sequence[float],
-    key: str = "checkpoint", trust: bool = False,
+def import_classifier(
+    path: Path, settings: Network, dataset: str, label_names: Sequence[str], shape: Sequence[int],
+    mean: Sequence[float], std: Sequence[float], key: str = "checkpoint", trust: bool = False,
 ) -> tuple[Classifier, dict[str, Any]]:  # fmt: skip
-    """A classifier from another library's file; `described` is its data set, label_names, shape and channels."""
+    """A classifier from a file of the authors' library, or of bare weights, as `open_classifier` gives it.
+
+    With `trust` what code is in the file is executed.
+    """
     if settings.arch in FOREIGN:
         raise RequestError(f"classifier.arch: {settings.arch} has no files to read, allowed: a network of this package")
-    command = (f"robsynth convert checkpoint={shlex.quote(str(path))} classifier={settings.arch} "
-               f"dataset={described['dataset']} out={shlex.quote(f'{path}.safetensors')} trust=true")  # fmt: skip
+    command = (f"robsynth convert checkpoint={shlex.quote(str(path))} classifier={settings.arch} dataset={dataset} "
+               f"out={shlex.quote(f'{path}.safetensors')} trust=true")  # fmt: skip
     weights = read_weights(path, command, key, trust)
-    names = described["label_names"]
     if weights.classes is not None:
-        _check_classes(f"{key}: {path}", weights.classes, names, described["dataset"])
+        _check_classes(f"{key}: {path}", weights.classes, label_names, dataset)
     network = build_classifier(
-        settings.arch, settings.widths, described["channels"], len(names), weights.mean or mean, weights.std or std,
+        settings.arch, settings.widths, shape[0], len(label_names), weights.mean or mean, weights.std or std,
         depth=settings.depth, widen=settings.widen,
     )  # fmt: skip
     fill(network, weights, f"{key}: {path} is no {settings.arch}")
-    return network.eval(), {**architecture(settings), **described, "source": path.name}
+    return network.eval(), _describe(settings, dataset, label_names, shape, path.name)
+
+
+def _describe(
+    settings: Network, dataset: str, label_names: Sequence[str], shape: Sequence[int], source: str
+) -> dict[str, Any]:
+    return {**architecture(settings), "dataset": dataset, "label_names": list(label_names), "shape": list(shape),
+            "channels": shape[0], "source": source}  # fmt: skip
 
 
 def architecture(settings: Network) -> dict[str, Any]:

@@ -88,8 +88,9 @@ class _TensorsOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         return ALLOWED.get((module, name), Inert)
 
-    def persistent_load(self, reference: Any) -> Tensor:
-        return self.storage(reference)
+    def persistent_load(self, reference: Any) -> Any:
+        # Files of torch before 1.6 refer to the classes of modules in this way too.
+        return self.storage(reference) if reference[0] == "storage" else Inert
 
 
 def read_tensors_only(path: Path) -> Any:

@@ -52,6 +52,8 @@ class Foreign(AnyClassifier):
 
     def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float], shape: Sequence[int]) -> None:
         super().__init__()
+        if len(mean) not in (1, shape[0]):  # It would be stretched over the channels silently.
+            raise RequestError(f"classifier.model: it takes images of {len(mean)} channels, found {shape[0]}")
         self.network = network.eval()
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
