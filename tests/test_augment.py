@@ -1,5 +1,9 @@
 """Augmentation against closed forms, naive loops and torchvision's functions for single images."""
 
+import importlib.util
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +13,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as reference
 
 from robsynth.config import Augmentation
+from robsynth.data import MemoryImages
 from robsynth.data.augment import (
     adjust_brightness,
     adjust_contrast,
@@ -171,3 +176,37 @@ def test_random_crops_cover_eight_to_a_hundred_percent_of_the_area():
 def test_a_strip_from_which_nothing_fits_is_cropped_in_the_middle():
     strip = Image.fromarray(np.zeros((4, 400, 3), dtype=np.uint8))
     assert torch.equal(random_crop(strip, 16, generator(0, "crop")), centre(strip, 16))
+
+
+def benchmark():
+    """`experiments/benchmarks/augmentation.py` as a module."""
+    path = Path(__file__).parents[1] / "experiments" / "benchmarks" / "augmentation.py"
+    spec = importlib.util.spec_from_file_location("augmentation", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_benchmark_compares_the_same_images_and_its_table_is_rendered_from_its_record(tmp_path, capsys):
+    module = benchmark()
+    module.main(tmp_path, count=64, repeats=1, batch_sizes=(16,))
+    record = json.loads((tmp_path / "augmentation.json").read_text())
+    assert json.loads(capsys.readouterr().out) == record["rows"]
+    assert [row["way"] for row in record["rows"]] == [module.RIVAL, module.LOADER, module.FUNCTION]
+    assert all(rate > 0 for row in record["rows"] for rate in row["images_per_second"])
+    for results in (tmp_path, module.OUT):
+        if (results / "augmentation.json").is_file():
+            kept = json.loads((results / "augmentation.json").read_text())
+            assert (results / "augmentation.md").read_text() == module.render(kept)
+    assert "| 16 | batched, the function alone | " in (tmp_path / "augmentation.md").read_text()
+
+
+def test_all_ways_of_the_benchmark_give_as_many_images_of_the_same_kind():
+    module = benchmark()
+    pixels = torch.randint(0, 256, (50, 3, 32, 32), dtype=torch.uint8, generator=generator(0, "pixels"))
+    images = MemoryImages("random", pixels, torch.arange(50) % 10, [str(digit) for digit in range(10)])
+    for epoch in module.ways(images, 16).values():
+        batches = list(epoch())
+        assert [batch.shape for batch in batches] == [(16, 3, 32, 32)] * 3
+        assert all(batch.dtype == torch.float32 for batch in batches)
+        assert all(0 <= batch.min() < 0.1 and 0.9 < batch.max() <= 1 for batch in batches)
