@@ -5,8 +5,20 @@ import pickle
 import pytest
 import torch
 
-from robsynth.classifiers import NETWORKS, build_classifier, load_classifier, read_checkpoint, save_classifier
+from robsynth.classifiers import (
+    NETWORKS,
+    architecture,
+    build_classifier,
+    find_checkpoint,
+    load_classifier,
+    open_classifier,
+    opening,
+    read_checkpoint,
+    read_extra,
+    save_classifier,
+)
 from robsynth.classifiers.classifier import fake_relu
+from robsynth.config import ARCHITECTURES, FOREIGN, Network, check
 from robsynth.errors import RequestError
 
 ABOUT = {
@@ -98,3 +110,103 @@ def test_a_pickle_is_never_executed(tmp_path):
     with pytest.raises(RequestError, match="no robsynth checkpoint"):
         load_classifier(path)
     assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize("arch", NETWORKS)
+def test_every_network_comes_back_from_its_description(arch, tmp_path):
+    given = {"widths": [4, 8], "depth": 10, "widen": 1}
+    settings = Network(arch, **{key: given[key] for key in ARCHITECTURES[arch]})
+    check(settings)
+    mean, std = [0.1, 0.2, 0.3], [0.4, 0.5, 0.6]
+    network = build_classifier(arch, settings.widths, 3, 2, mean, std, 0, settings.depth, settings.widen)
+    about = {**architecture(settings), "channels": 3, "label_names": ["cat", "dog"], "dataset": "pets"}
+    save_classifier(tmp_path / "classifier.safetensors", network, about)
+    loaded, found = load_classifier(tmp_path / "classifier.safetensors")
+    weights = loaded.state_dict()
+    assert all(torch.equal(weights[name], value) for name, value in network.state_dict().items())
+    assert found == {**about, "mean": pytest.approx(mean), "std": pytest.approx(std)}
+
+
+def test_half_of_the_bytes_give_nearly_the_same_logits(tmp_path):
+    network = build_classifier("compact", [16, 32, 64], 1, 10, [0.1307], [0.3081]).eval()
+    whole, half = (tmp_path / f"{name}.safetensors" for name in ("whole", "half"))
+    save_classifier(whole, network, {**ABOUT, "widths": [16, 32, 64]})
+    save_classifier(half, network, {**ABOUT, "widths": [16, 32, 64]}, half=True)
+    assert half.stat().st_size < 0.55 * whole.stat().st_size
+    loaded, _ = load_classifier(half)
+    assert {value.dtype for value in loaded.parameters()} == {torch.float32}
+    assert torch.equal(loaded.mean, network.mean)
+    x = torch.rand(2, 1, 32, 32)
+    torch.testing.assert_close(loaded(x), network(x), rtol=0, atol=2e-3)
+
+
+def test_what_sixteen_bits_cannot_hold_keeps_its_own(network, tmp_path):
+    torch.nn.init.constant_(network.head.weight, 1e6)
+    save_classifier(tmp_path / "large.safetensors", network, ABOUT, half=True)
+    loaded, _ = load_classifier(tmp_path / "large.safetensors")
+    assert (loaded.head.weight == 1e6).all()
+
+
+def test_extra_tensors_travel_with_a_classifier(network, tmp_path):
+    path = tmp_path / "bundle.safetensors"
+    extra = {"seeds.mean": torch.rand(3, 4), "seeds.factor": torch.rand(3, 4, 2).half(), "other": torch.ones(1)}
+    save_classifier(path, network, ABOUT, extra=extra)
+    found = read_extra(path, "seeds.")
+    assert found.keys() == {"mean", "factor"}
+    assert torch.equal(found["mean"], extra["seeds.mean"])
+    assert found["factor"].dtype == torch.float32
+    assert read_extra(path, "absent.") == {}
+    assert torch.equal(load_classifier(path)[0].head.weight, network.head.weight)
+
+
+def test_a_description_that_does_not_fit_is_refused(network, tmp_path):
+    path = tmp_path / "classifier.safetensors"
+    for change in ({"widths": [4, 8, 8, 32]}, {"widths": []}, {"arch": "wide_resnet"}, {"channels": "one"}):
+        save_classifier(path, network, {**ABOUT, **change})
+        with pytest.raises(RequestError, match=r"classifier\.safetensors: weights and description do not fit"):
+            load_classifier(path)
+    save_classifier(path, network, {**ABOUT, "arch": "alexnet"})
+    with pytest.raises(RequestError, match=r"arch: found 'alexnet', allowed: compact, "):
+        load_classifier(path)
+
+
+def test_a_bundle_is_found_by_its_name(network, tmp_path, monkeypatch):
+    monkeypatch.setattr(opening, "BUNDLES", tmp_path / "bundles")
+    save_classifier(tmp_path / "bundles" / "digits.safetensors", network, ABOUT)
+    assert find_checkpoint("digits") == tmp_path / "bundles" / "digits.safetensors"
+    settings = Network("residual", [4], checkpoint="digits")
+    loaded, about = open_classifier(settings, "mnist5k", ABOUT["label_names"], (1, 32, 32), [0], [1])
+    assert torch.equal(loaded.head.weight, network.head.weight)
+    assert about["arch"] == "compact"
+    with pytest.raises(RequestError, match=r"digits\.safetensors has 10 classes, allowed: 2, as dataset=pets"):
+        open_classifier(settings, "pets", ["cat", "dog"], (1, 32, 32), [0], [1])
+    with pytest.raises(RequestError, match=r"^judge: no file letters; allowed: a file, digits$"):
+        find_checkpoint("letters", "judge")
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        (Network("compact"), r"^classifier\.widths: found an empty list, but compact needs it$"),
+        (Network("resnet50", widths=[64]), r"^classifier\.widths: found \[64\], but resnet50 does not read it"),
+        (Network("residual", widths=[4], depth=16), r"^classifier\.depth: found 16, but residual does not read it"),
+        (Network("wide_resnet", depth=28), r"^classifier\.widen: found none, but wide_resnet needs it$"),
+        (Network("wide_resnet", depth=30, widen=4), r"^classifier\.depth: found 30, allowed: 6 n \+ 4"),
+        (Network("wide_resnet", depth=4, widen=4), r"^classifier\.depth: found 4, allowed: a number >= 10$"),
+        (Network("timm"), r"^classifier\.model: found none, but timm needs it$"),
+        (Network("timm", model="vit", checkpoint="x.pt"), r"^classifier\.checkpoint: timm brings its own weights"),
+        (Network("robustbench", model="x", threat="L1"), r"^classifier\.threat: found 'L1', allowed: Linf, L2, corr"),
+        (Network("resnet51"), r"^classifier\.arch: found 'resnet51', allowed: compact, residual, resnet18_cifar"),
+    ],
+)
+def test_contradictions_are_refused_by_key(settings, complaint):
+    with pytest.raises(RequestError, match=complaint):
+        check(settings, "classifier.")
+
+
+@pytest.mark.parametrize("arch", [*NETWORKS, *FOREIGN])
+def test_every_network_has_a_name_on_the_command_line(arch):
+    from robsynth.compose import load_config
+
+    named = ["classifier.model=NAME"] if arch in FOREIGN else []
+    assert load_config("train", [f"classifier={arch}", *named]).classifier.arch == arch

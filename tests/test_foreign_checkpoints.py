@@ -318,6 +318,10 @@ def test_convert_needs_no_trust_for_tensors(small, tmp_path, monkeypatch, capsys
     torch.testing.assert_close(loaded.head.weight, state["fc.weight"], rtol=1e-3, atol=1e-5)
     assert main(words) == 2
     assert "out: w.st exists" in capsys.readouterr().err
+    assert main(["convert", "checkpoint=w.st"]) == 2
+    assert "checkpoint: w.st is a safetensors file" in capsys.readouterr().err
+    assert main(["convert"]) == 2
+    assert "checkpoint: none given" in capsys.readouterr().err
 
 
 def zoo(arch, model, shape=(3, 64, 64), classes=1000, dataset="imagenet", **settings):

@@ -65,6 +65,6 @@ def load_classifier(path: str | Path, key: str = "checkpoint") -> tuple[Classifi
             about["std"], depth=about.get("depth"), widen=about.get("widen"),
         )  # fmt: skip
         network.load_state_dict(tensors)
-    except (KeyError, TypeError, RuntimeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
         raise RequestError(f"{key}: {path}: weights and description do not fit ({error})") from None
     return network.eval(), about

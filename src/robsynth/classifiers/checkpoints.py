@@ -72,8 +72,7 @@ def _read(path: str | Path, key: str) -> tuple[dict[str, Any], dict[str, Tensor]
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise RequestError(f"{key}: {path} is truncated or no robsynth checkpoint ({error})") from None
-    if header.get("format") != FORMAT:
-        raise RequestError(
-            f"{key}: {path} is no robsynth checkpoint (format {header.get('format')!r}, allowed: {FORMAT!r})"
-        )
+    found = header.get("format") if isinstance(header, dict) and header.keys() >= {"kind", "about"} else None
+    if found != FORMAT:
+        raise RequestError(f"{key}: {path} is no robsynth checkpoint (format {found!r}, allowed: {FORMAT!r})")
     return header, {n: value.float() if value.dtype == torch.float16 else value for n, value in tensors.items()}

@@ -3,8 +3,12 @@
 Their weights come from where those libraries have them, over the network unless a copy is here.
 """
 
+import contextlib
 import difflib
+import importlib.util
+import sys
 from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -39,7 +43,8 @@ class Foreign(AnyClassifier):
     """A classifier of another library, for images of `shape` (C, H, W).
 
     Its head is the last linear layer that it calls with as many outputs as it has logits, its representation that
-    layer's input. `fake` replaces the last ReLU that it calls, and has no effect on a network without any.
+    layer's input. The logits are its own, which may be more than that head (a mean of two, for one). `fake` replaces
+    the last ReLU that it calls, and has no effect on a network without any.
 
     Raises
     ------
@@ -146,8 +151,9 @@ def _robustbench(name: str, settings: Network, dataset: str) -> Opened:
     """Their networks normalise inside; their loader opens files by torch's safe loader."""
     if dataset not in ROBUSTBENCH:
         raise RequestError(f"dataset: found {dataset!r}, allowed with robustbench: {', '.join(ROBUSTBENCH)}")
-    from importlib.metadata import version
-
+    if importlib.util.find_spec("autoattack") is None:
+        # RobustBench's package asks for pyautoattack, but imports it by the name that it has in its repository.
+        sys.modules["autoattack"] = importlib.import_module("pyautoattack")
     from robustbench.model_zoo import model_dicts
     from robustbench.model_zoo.enums import BenchmarkDataset, ThreatModel
     from robustbench.utils import load_model
@@ -177,7 +183,8 @@ def _check_known(name: str, known: Iterable[str]) -> None:
 
 def _fetched(library: str, name: str, load: Callable[[], nn.Module]) -> nn.Module:
     try:
-        return load()
+        with contextlib.redirect_stdout(sys.stderr):  # Where robsynth's own words go.
+            return load()
     except Exception as error:  # Each library's and each transport's own.
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise RunError(f"classifier.model: {library} could not give the weights of {name} ({reason})") from None

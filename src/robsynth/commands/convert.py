@@ -1,7 +1,7 @@
 from pathlib import Path
 from typing import Any
 
-from robsynth.classifiers import find_checkpoint, import_classifier, save_classifier
+from robsynth.classifiers import find_checkpoint, import_classifier, is_safetensors, save_classifier
 from robsynth.config import ConvertConfig
 from robsynth.data import load_data
 from robsynth.errors import RequestError
@@ -15,6 +15,8 @@ def run(config: ConvertConfig) -> dict[str, Any]:
     if config.classifier.checkpoint is None:
         raise RequestError("checkpoint: none given, allowed: a file of torch.save")
     path = find_checkpoint(config.classifier.checkpoint)
+    if is_safetensors(path):
+        raise RequestError(f"checkpoint: {path} is a safetensors file, allowed: a file of torch.save")
     out = Path(config.out or f"{path}.safetensors")
     if out.exists():
         raise RequestError(f"out: {out} exists, allowed: a new file")
