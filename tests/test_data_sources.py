@@ -416,7 +416,7 @@ def test_superclasses_of_the_hubs_imagenet_whose_test_split_has_no_labels(tmp_pa
 @pytest.mark.parametrize("columns", [("image", "label"), ("img", "labels")])
 def test_parquet(tmp_path, folder, columns):
     # A repository that is called like a split, and a folder that is: the file's own name counts.
-    root = tmp_path / "train"
+    root = tmp_path / "[a] *" / "train"
     parquet(root / folder / "train-00000-of-00002.parquet", [0, 1, 0], ("cat", "dog"), columns=columns)
     parquet(root / folder / "train-00001-of-00002.parquet", [1], ("cat", "dog"), columns=columns)
     parquet(root / folder / "test-00000-of-00001.parquet", [1, 0], ("cat", "dog"), columns=columns)
@@ -472,6 +472,17 @@ def test_what_is_wrong_with_a_parquet_file_is_named(tmp_path, arguments, found):
     parquet(tmp_path / "train.parquet", **{**good, **arguments})
     with pytest.raises(RequestError, match=found):
         load(tmp_path, "cats_vs_dogs")
+
+
+def test_a_damaged_copy_of_a_parquet_file_is_made_again(tmp_path):
+    for split in ("train", "test"):
+        parquet(tmp_path / f"{split}.parquet", [0, 1], ("cat", "dog"))
+    first = load(tmp_path, size=224).fingerprint
+    copies = list(Path(os.environ["ROBSYNTH_CACHE"]).rglob("*.arrow"))
+    assert len(copies) == 2
+    for copy in copies:
+        os.truncate(copy, copy.stat().st_size // 2)
+    assert load(tmp_path, size=224).fingerprint == first
 
 
 def test_a_file_that_is_no_parquet_and_a_missing_split_are_named(tmp_path):

@@ -1,7 +1,9 @@
 """The Hugging Face hub's layout: parquet files with an image column and a label column."""
 
+import glob
 import os
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -91,13 +93,19 @@ def _arrow(files: Sequence[Path], where: str) -> Any:
     import datasets
 
     datasets.disable_progress_bars()
-    try:
-        return datasets.Dataset.from_parquet(
-            [str(file) for file in files], cache_dir=str(cache_directory() / "datasets")
-        )
-    except Exception as error:
-        cause = error.__cause__ or error
-        raise RequestError(f"{where}: not a readable data set ({' '.join(str(cause).split())[:200]})") from None
+    # The library takes paths for patterns.
+    patterns = [glob.escape(str(file)) for file in files]
+    written = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    copy = cache_directory() / "datasets" / digest_of(written)
+    for attempt in (1, 2):
+        try:
+            return datasets.Dataset.from_parquet(patterns, cache_dir=str(copy))
+        except Exception as error:
+            # Perhaps not the source is damaged but its copy.
+            shutil.rmtree(copy, ignore_errors=True)
+            if attempt == 2:
+                cause = " ".join(str(error.__cause__ or error).split())[:200]
+                raise RequestError(f"{where}: not a readable data set ({cause})") from None
 
 
 def _column(rows: Any, where: str, allowed: Sequence[str]) -> str:
