@@ -7,8 +7,10 @@ PIN := $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 
 .PHONY: reproduce test lint results clean
 
+# The main job, then 100 photographs painted by a classifier that ships with the package, without its data set.
 reproduce: .venv/.installed
 	$(BIN)/robsynth reproduce
+	$(BIN)/robsynth synthesize classifier=cifar10_laptop samples.count=100 out=outputs/painted_cifar10
 
 test: .venv/.installed-dev
 	$(BIN)/python -m pytest
@@ -18,10 +20,13 @@ lint: .venv/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# A real run into results/, and README's figures from it.
-results: .venv/.installed
-	$(BIN)/robsynth reproduce out=outputs/mnist5k
-	$(BIN)/robsynth report record=outputs/mnist5k out=results/mnist5k readme=README.md
+# Real runs into results/, and README's figures from them. All but the first need their data sets.
+RESULTS := mnist5k cifar10_laptop restricted_imagenet_laptop cats_vs_dogs_laptop
+results: $(RESULTS:%=results-%)
+
+results-%: .venv/.installed
+	$(BIN)/robsynth reproduce experiment=$* out=outputs/$*
+	$(BIN)/robsynth report record=outputs/$* out=results/$* readme=README.md
 
 .venv/.installed: pyproject.toml $(CONSTRAINTS)
 	$(call install,.)

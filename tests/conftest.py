@@ -55,9 +55,10 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def digits():
+    from robsynth.config import Dataset
     from robsynth.data import load_data
 
-    return load_data("mnist5k")
+    return load_data(Dataset("mnist5k"))
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,22 @@
 """Each task says what the paper says; an image depends on (seed, its number) only."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from skimage.morphology import skeletonize
 from torch.nn.functional import cross_entropy
 
+from robsynth.classifiers import Ensemble, build_classifier
 from robsynth.compose import load_config
+from robsynth.config import Stage
 from robsynth.errors import RequestError
 from robsynth.randomness import generator
 from robsynth.runs.synthesis import as_pixels
-from robsynth.tasks import POSE, ClassGaussians, block_upsample
-from robsynth.tasks.synthesis import Synthesis
+from robsynth.tasks import POSE, ClassGaussians, LowRankGaussians, Synthesis, block_upsample
+from robsynth.tasks.originals import held_out
+from robsynth.tasks.synthesis import stages as two_stages
 
 CPU = torch.device("cpu")
 CONFIG = load_config("synthesize", [])
@@ -21,7 +26,13 @@ CONFIG = load_config("synthesize", [])
 def synthesis(network, digits):
     def make(task, **changes):
         settings = load_config("synthesize", [f"tasks.{task}.{key}={value}" for key, value in changes.items()])
-        return Synthesis(task, settings.tasks[task], network, digits, seed=7, device=CPU, precision="fp32")
+        names = digits.label_names
+        generates = task == "generation"
+        return Synthesis(
+            task, settings.tasks[task], network, names, digits.shape, seed=7, device=CPU, precision="fp32",
+            originals=None if generates else held_out(digits.test, names),
+            seeds=ClassGaussians(digits.train) if generates else None,
+        )  # fmt: skip
 
     return make
 
@@ -96,7 +107,7 @@ def test_without_a_unit_painting_takes_the_one_that_speaks_most_for_the_wanted_c
 
 def test_seeds_have_the_class_mean_and_covariance(digits):
     seeds = ClassGaussians(digits.train, pool=4)
-    pixels = torch.nn.functional.avg_pool2d(digits.train.of_class(3).double() / 255, 4).flatten(1)
+    pixels = torch.nn.functional.avg_pool2d(digits.train.pixels(digits.train.of_class(3)).double() / 255, 4).flatten(1)
     draws = seeds.draw(torch.full((4000,), 3), [generator(0, i) for i in range(4000)])
     small = draws[:, 0, ::4, ::4].flatten(1).double()
     # The clamp to [0, 1] moves dark and bright pixels: those in between keep mean and covariance.
@@ -117,8 +128,41 @@ def test_seeds_have_the_class_mean_and_covariance(digits):
 
 def _unclamped(seeds, label, noise):
     mean, factor = seeds._fit(label)
-    z = torch.randn(len(factor), generator=noise, dtype=torch.float64)
-    return mean + z @ factor + 0.01 * torch.randn(len(mean), generator=noise, dtype=torch.float64)
+    z = torch.randn(len(factor), generator=noise)
+    return (mean + z @ factor + 0.01 * torch.randn(len(mean), generator=noise)).double()
+
+
+@pytest.mark.parametrize("pool", [1, 4])
+def test_a_factor_is_the_covariance_with_few_images_as_with_many(digits, pool):
+    seeds = ClassGaussians(digits.train, pool)
+    mean, factor = seeds._fit(3)
+    images = digits.train.pixels(digits.train.of_class(3)).double() / 255
+    pixels = torch.nn.functional.avg_pool2d(images, pool).flatten(1)
+    assert len(factor) == min(len(pixels), pixels.shape[1])
+    torch.testing.assert_close(mean.double(), pixels.mean(0), rtol=0, atol=1e-6)
+    torch.testing.assert_close((factor.T @ factor).double(), pixels.T.cov(correction=0), rtol=0, atol=1e-6)
+
+
+def test_seeds_of_low_rank_keep_the_mean_the_greatest_axes_and_the_variance(digits):
+    exact, kept = ClassGaussians(digits.train, 2), ClassGaussians(digits.train, 2).low_rank(20)
+    again = LowRankGaussians.from_tensors(kept.tensors())
+    assert (again.shape, again.pool) == ((1, 16, 16), 2)
+    _, factor = exact._fit(4)
+    mean, axes = again._factor(4)
+    covariance = (factor.T @ factor).double()
+    values = torch.linalg.eigvalsh(covariance)
+    torch.testing.assert_close(axes.double().square().sum(1), values.flip(0)[:20], rtol=5e-3, atol=1e-4)
+    variance = axes.square().sum() + len(mean) * again.deviations[4] ** 2
+    torch.testing.assert_close(variance.double(), covariance.trace() + 1e-4 * len(mean), rtol=2e-3, atol=0)
+    first, second = (again.draw(torch.tensor([4]), [generator(0, 1)]) for _ in range(2))
+    assert torch.equal(first, second)
+    assert first.shape == (1, 1, 32, 32)
+
+
+def test_seeds_do_not_depend_on_their_batch_in_any_bit(digits):
+    seeds = ClassGaussians(digits.train, 2)
+    together = seeds.draw(torch.arange(10), [generator(0, i) for i in range(10)])
+    assert torch.equal(together[3], seeds.draw(torch.tensor([3]), [generator(0, 3)])[0])
 
 
 @pytest.mark.parametrize("task", POSE)
@@ -142,6 +186,45 @@ def test_results_are_images_inside_the_ball(task, synthesis):
     assert 0 <= result.min() <= result.max() <= 1
     assert (result - problem.start).flatten(1).norm(dim=1).max() <= 2 + 1e-4
     assert (problem.objective(result) >= problem.objective(problem.start) - 1e-5).all()
+
+
+def test_noise_moves_the_start_and_not_the_ball(synthesis):
+    this = synthesis("translation", noise=0.1, steps=1, step_size=1e-6, keep="last", eps=100)
+    problem, result = this.run(torch.arange(4))
+    moved = (result - problem.start).flatten(1).std(dim=1)
+    assert ((moved > 0.02) & (moved < 0.12)).all()
+    _, again = this.run(torch.tensor([2]))
+    torch.testing.assert_close(again[0], result[2], atol=1e-5, rtol=0)
+    _, small = synthesis("translation", noise=0.1, steps=1, eps=0.5).run(torch.arange(4))
+    assert (small - problem.start).flatten(1).norm(dim=1).max() <= 0.5 + 1e-4
+
+
+def test_stages_are_painted_one_on_the_other(synthesis, network, digits):
+    """Each stage starts at what the one before left, in its own mask, and is charged for the rest."""
+    one = synthesis("feature_painting", steps=5, penalty=1e6, patch=10)
+    names = {"unit": 3}, {"target": "7"}
+    stages = [Stage(**name) for name in names]
+    two = replace(one, settings=replace(one.settings, stages=stages))
+    problem, result = two.run(torch.arange(3))
+    first, middle = replace(one, settings=replace(one.settings, unit=3)).run(torch.arange(3))
+    assert torch.equal(problem.start, first.start)
+    second = two.pose(torch.arange(3), two_stages(two.settings)[1], 1, middle)
+    assert torch.equal(second.start, middle)
+    assert second.wanted.tolist() == [7, 7, 7]
+    assert torch.equal(problem.mask, torch.maximum(first.mask, second.mask))
+    x = torch.rand(3, 1, 32, 32)
+    charge = (((middle - x) * (1 - second.mask)) ** 2).flatten(1).mean(1)
+    torch.testing.assert_close(second.objective(x), 0.3 * network(x)[:, 7] - 1e6 * charge)
+    assert ((result - problem.start).abs() * (1 - problem.mask)).max() < 0.05
+
+
+def test_several_classifiers_vote_on_where_an_image_moves(synthesis, network):
+    other = build_classifier("compact", [4, 8, 8, 16], 1, 10, [0.1], [0.3], seed=5).eval()
+    this = replace(synthesis("translation"), network=Ensemble([network, other]))
+    problem = this.pose(torch.arange(4))
+    x = torch.rand(4, 1, 32, 32)
+    expected = -cross_entropy((network(x) + other(x)) / 2, problem.wanted, reduction="none")
+    torch.testing.assert_close(problem.objective(x), expected)
 
 
 def test_more_images_than_held_out_digits_come_round_again_with_other_noise(synthesis):

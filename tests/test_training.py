@@ -1,27 +1,33 @@
 """Attacks, and trainings that are killed and go on."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from robsynth.baselines.wgan_gp import GanTraining, load_generator, sample, save_generator
-from robsynth.classifiers import build_classifier
-from robsynth.config import Adversary, Baseline, Trainer
+from robsynth.classifiers import build_classifier, save_classifier
+from robsynth.config import Adversary, Augmentation, Baseline, Recipe
 from robsynth.data.batches import Batches
 from robsynth.errors import RequestError, RunError
 from robsynth.randomness import generator
+from robsynth.runs.training import begin_from
 from robsynth.training.adversarial import AdversarialTraining
 from robsynth.training.attack import accuracy, attack, robust_accuracy
 from robsynth.training.fit import finite, fit
 
 CPU = torch.device("cpu")
 PGD = Adversary("l2", eps=1.0, steps=3, step_size=0.4, random_start=True)
-TRAINER = Trainer(epochs=3, batch_size=16, learning_rate=0.05, momentum=0.9, weight_decay=5e-4, shift=2)
+RECIPE = Recipe(
+    epochs=3, batch_size=16, learning_rate=0.05, momentum=0.9, weight_decay=5e-4, schedule="one_cycle",
+    augment=Augmentation(shift=2, flip=True, jitter=0.2, rotation=5, lighting=0),
+)  # fmt: skip
 GAN = Baseline("wgan_gp", 3, 16, critic_steps=2, latent=8, width=8, learning_rate=1e-3, penalty=10, ema=0.9)
 
 
 def classifier():
     network = build_classifier("compact", [4, 8, 8, 16], 1, 10, [0.1], [0.3])
-    return AdversarialTraining(network, PGD, TRAINER, seed=3)
+    return AdversarialTraining(network, PGD, RECIPE, seed=3)
 
 
 def gan():
@@ -72,6 +78,54 @@ def test_a_killed_training_ends_in_the_same_weights(make, few_digits, tmp_path):
     assert seconds == sorted(seconds)
 
 
+def test_a_killed_training_keeps_its_moving_average(few_digits, tmp_path):
+    """Also when it is killed after its last epoch, before the average took the weights' place."""
+    uninterrupted, resumed = classifier(), classifier()
+    fit(uninterrupted, Batches(few_digits, 16, 3), 3, tmp_path / "a", CPU, "fp32", ema=0.9)
+    fit(classifier(), Batches(few_digits, 16, 3), 3, tmp_path / "b", CPU, "fp32", ema=0.9)
+    fit(resumed, Batches(few_digits, 16, 3), 3, tmp_path / "b", CPU, "fp32", ema=0.9)
+    plain = classifier()
+    fit(plain, Batches(few_digits, 16, 3), 3, tmp_path / "c", CPU, "fp32")
+    for name, value in uninterrupted.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+    assert not torch.equal(plain.network.head.weight, uninterrupted.network.head.weight)
+
+
+def test_the_rate_drops_to_a_tenth_after_the_epochs_that_are_named(few_digits, tmp_path):
+    module = classifier()
+    module.settings = replace(RECIPE, schedule="steps", drops=[1, 2])
+    rates = []
+    module.on_train_epoch_start = lambda: rates.append(module.optimizers().param_groups[0]["lr"])
+    fit(module, Batches(few_digits, 16, 3), 3, tmp_path, CPU, "fp32")
+    assert rates == pytest.approx([0.05, 0.005, 0.0005])
+
+
+def test_one_step_from_a_random_point_costs_one_pass_there_and_back(network, digits):
+    """The single-step adversary keeps the last iterate: no further pass to see which was best."""
+    images, labels = digits.test.take(range(4))
+    passes = []
+    handle = network.register_forward_hook(lambda *_: passes.append(1))
+    attack(network, images, labels, Adversary("l2", 0.5, 1, 0.5, True, keep="last"), generator(0))
+    handle.remove()
+    assert len(passes) == 1
+
+
+def test_weights_to_begin_from_fit_or_are_refused(tmp_path):
+    """Of another number of classes: all but the head; of another architecture: refused by name."""
+    about = {"arch": "compact", "widths": [4, 8, 8, 16], "channels": 1, "shape": [1, 32, 32], "dataset": "mnist5k"}
+    trained = build_classifier("compact", [4, 8, 8, 16], 1, 10, [0.1], [0.3], seed=1)
+    path = tmp_path / "trained.safetensors"
+    save_classifier(path, trained, {**about, "label_names": list("0123456789")})
+    two = build_classifier("compact", [4, 8, 8, 16], 1, 2, [0.5], [0.5], seed=2)
+    head = two.head.weight.clone()
+    begin_from(two, str(path))
+    assert torch.equal(two.features[0].weight, trained.features[0].weight)
+    assert torch.equal(two.head.weight, head)
+    assert two.mean.item() == 0.5
+    with pytest.raises(RequestError, match=r"recipe\.start: .*another architecture"):
+        begin_from(build_classifier("compact", [8, 8, 8, 16], 1, 10, [0.1], [0.3]), str(path))
+
+
 def test_a_damaged_resume_file_is_named(few_digits, tmp_path):
     fit(classifier(), Batches(few_digits, 16, 3), 1, tmp_path, CPU, "fp32")
     last = tmp_path / "last.ckpt"
@@ -82,7 +136,8 @@ def test_a_damaged_resume_file_is_named(few_digits, tmp_path):
 
 def test_training_lowers_the_loss(few_digits, tmp_path):
     module = classifier()
-    module.settings, module.adversary = Trainer(12, 20, 0.1, 0.9, 5e-4, 0), Adversary("none", 0, 1, 1)
+    module.settings = replace(RECIPE, epochs=12, batch_size=20, learning_rate=0.1, augment=Augmentation(0))
+    module.adversary = Adversary("none", 0, 1, 1)
     rows = fit(module, Batches(few_digits, 20, 0), 12, tmp_path, CPU, "fp32").rows
     assert rows[-1]["loss"] < 0.85 * rows[0]["loss"]
 

@@ -4,11 +4,15 @@ import hashlib
 import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from robsynth.errors import RequestError, RunError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -55,6 +59,17 @@ def read_json(path: Path) -> Any:
         raise RequestError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
         raise RequestError(f"{path}: not a readable JSON file ({error})") from None
+
+
+def read_npz(path: Path) -> "dict[str, np.ndarray]":
+    """The arrays of an .npz file, none of them pickled; a RequestError names a file that is damaged."""
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError, AttributeError) as error:
+        raise RequestError(f"{path}: not a readable .npz file ({error})") from None
 
 
 def writable_directory(path: str | os.PathLike[str], key: str = "out") -> Path:

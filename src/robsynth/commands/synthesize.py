@@ -10,9 +10,10 @@ from robsynth.data import DataSet, load_data
 from robsynth.errors import RequestError
 from robsynth.files import digest, file_sha1, writable_directory
 from robsynth.machine import resolve_device, resolve_precision
-from robsynth.runs.pictures import save_png, store_grid
+from robsynth.reports import gallery
+from robsynth.runs.pictures import COLUMNS, ROWS, save_png, store_grid
 from robsynth.runs.synthesis import open_studio, sample_generator, synthesize
-from robsynth.samples import load_samples
+from robsynth.samples import SampleStore, load_samples
 
 
 def run(config: Config) -> dict[str, Any]:
@@ -28,9 +29,23 @@ def run(config: Config) -> dict[str, Any]:
     else:
         studio = open_studio(config, device, precision, load)
         store = synthesize(studio, config.task, writable_directory(directory), config.force)
-    picture = store.directory / "picture.png"
-    save_png(picture, store_grid(load_samples(store.directory, most=200), config.task))
-    return {"samples": str(store.directory), "count": store.count, "picture": str(picture)}
+    return {"samples": str(store.directory), "count": store.count, **_show(store, config)}
+
+
+def _show(store: SampleStore, config: Config) -> dict[str, str]:
+    """A picture of the first images, and a page around it."""
+    picture, page = store.directory / "picture.png", store.directory / "index.html"
+    about, names = store.manifest, store.manifest["label_names"]
+    found = load_samples(store.directory, most=COLUMNS * min(len(names), ROWS))
+    save_png(picture, store_grid(found, config.task))
+    assert found.wanted is not None
+    original = ["original"] if found.original is not None else []
+    rows = [names[i] for i in sorted(set(found.wanted.tolist()))][:ROWS]
+    rows = rows if config.task == "generation" else ["input", "result", *original]
+    facts = {key: about[key] for key in ("task", "dataset", "settings", "checkpoint", "seed") if key in about}
+    title = f"{store.count} images of {config.task.replace('_', ' ')}"
+    gallery(page, title, picture.read_bytes(), rows, facts)
+    return {"picture": str(picture), "page": str(page)}
 
 
 def _name(config: Config, checkpoint: Path | None, precision: str) -> str:
@@ -43,7 +58,7 @@ def _name(config: Config, checkpoint: Path | None, precision: str) -> str:
     return f"samples-{config.task}-{digest(asked)}"
 
 
-def _from_gan(config: Config, checkpoint: Path, data: DataSet, directory: Path) -> Any:
+def _from_gan(config: Config, checkpoint: Path, data: DataSet, directory: Path) -> SampleStore:
     if config.task != "generation":
         raise RequestError(f"checkpoint: {checkpoint} holds a {KIND} generator; {config.task} needs a classifier")
     return sample_generator(

@@ -10,13 +10,12 @@ from robsynth.classifiers import AnyClassifier
 from robsynth.config import Metrics
 from robsynth.data import ImageSet
 from robsynth.errors import RequestError, RunError
-from robsynth.files import cache_directory, write_atomically
+from robsynth.files import cache_directory, read_npz, write_atomically
 from robsynth.metrics import distances, pairs
 from robsynth.metrics.figures import Figure, Protocol
 from robsynth.metrics.inception import Inception, pixels_digest
 from robsynth.progress import say, track
 from robsynth.samples import SampleSet
-from robsynth.samples.store import read_npz
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from robsynth.errors import RequestError, RunError
 from robsynth.files import write_atomically, write_text
 from robsynth.records.record import FILE, Record, load_record
 from robsynth.reports.curves import curves_png
+from robsynth.reports.published import results_table
 from robsynth.reports.tables import Table, all_tables, costs_table, unavailable
 
 
@@ -91,17 +93,28 @@ def _page(record: Record, pictures: list[dict[str, Any]]) -> str:
     )
 
 
+def gallery(path: Path, title: str, picture: bytes, rows: Sequence[str], facts: Mapping[str, Any]) -> None:
+    """A self-contained page with one picture, the names of its rows and what it was made with."""
+    from jinja2 import Environment, PackageLoader
+
+    environment = Environment(loader=PackageLoader("robsynth.reports", "."), autoescape=True, trim_blocks=True)
+    page = environment.get_template("gallery.html.j2")
+    write_text(path, page.render(title=title, picture=_data_url(picture), rows=rows, facts=facts))
+
+
 def _data_url(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
+RESULTS = re.compile(r"(<!-- results of the paper: (\S+) -->\n).*?(<!-- end of results -->)", re.S)
 BLOCK = re.compile(r"(<!-- figures: (\S+) -->\n).*?(<!-- end of figures -->)", re.S)
 
 
 def fill_readme(readme: Path) -> str:
     """`readme` with each block between `<!-- figures: RECORD -->` and `<!-- end of figures -->` rendered anew.
 
-    RECORD is a path relative to the readme.
+    So is the block between `<!-- results of the paper: PUBLISHED -->` and `<!-- end of results -->`. RECORD and
+    PUBLISHED are paths relative to the readme.
     """
 
     def block(match: re.Match[str]) -> str:
@@ -110,11 +123,15 @@ def fill_readme(readme: Path) -> str:
         reasons = [f"- {reason}" for reason in unavailable(record)]
         return match[1] + "\n" + "\n".join([*tables, *reasons, *([""] if reasons else [])]) + match[3]
 
+    def results(match: re.Match[str]) -> str:
+        table = results_table(readme.parent / match[2], readme.parent)
+        return f"{match[1]}\n{table.markdown()}\n\n{match[3]}"
+
     try:
         text = readme.read_text()
     except OSError as error:
         raise RequestError(f"readme: {readme} cannot be read ({error.strerror})") from None
-    filled, found = BLOCK.subn(block, text)
+    filled, found = BLOCK.subn(block, RESULTS.sub(results, text))
     if not found:
         raise RunError(f"{readme}: has no block <!-- figures: RECORD --> to fill")
     return filled

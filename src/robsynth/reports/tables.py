@@ -15,15 +15,20 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as texts, ready for any format; `notes` say what the columns' protocols are."""
+    """Cells as texts, ready for any format; `notes` say what the columns' protocols are.
+
+    All columns but the first are figures and end at their right, unless `left` is set.
+    """
 
     title: str
     header: list[str]
     rows: list[list[str]]
     notes: list[str]
+    left: bool = False
 
     def markdown(self) -> str:
-        lines = [self.header, ["---", *["---:"] * (len(self.header) - 1)], *self.rows]
+        rest = "---" if self.left else "---:"
+        lines = [self.header, ["---", *[rest] * (len(self.header) - 1)], *self.rows]
         return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

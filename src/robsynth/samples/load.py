@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from robsynth.errors import RequestError
-from robsynth.samples.store import MANIFEST, SampleStore, read_npz
+from robsynth.files import read_npz
+from robsynth.samples.store import MANIFEST, SampleStore
 
 SUFFIXES = (".png", ".bmp", ".webp", ".jpg", ".jpeg")
 

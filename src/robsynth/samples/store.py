@@ -1,14 +1,13 @@
 """A directory of finished images in shards, each whole or absent, so that a killed run goes on where it was."""
 
 import shutil
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from robsynth.errors import RequestError
-from robsynth.files import read_json, write_atomically, write_json
+from robsynth.files import read_json, read_npz, write_atomically, write_json
 
 MANIFEST = "store.json"
 FORMAT = "robsynth-samples-1"
@@ -99,15 +98,6 @@ class SampleStore:
         if any(len(array) != rows for array in arrays.values()) or "images" not in arrays:
             raise RequestError(f"{self.path(shard)}: does not hold {rows} images")
         return arrays
-
-
-def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file, none of them pickled; a RequestError names a file that is damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError, AttributeError) as error:
-        raise RequestError(f"{path}: not a readable .npz file ({error})") from None
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:

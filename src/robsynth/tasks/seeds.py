@@ -1,20 +1,23 @@
 """Seed distributions: where generated images come from."""
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
-from robsynth.data import ImageSet
+from robsynth.data import ImageSet, MemoryImages
 from robsynth.errors import RequestError
+from robsynth.files import cache_directory, read_npz, write_atomically
 
 # The variance that is added to every pixel (Santurkar et al., 2019, in their notebooks).
 NOISE_VARIANCE = 1e-4
-# Of an ImageNet class at 56x56 the pixels take 49 MB.
+# A factor takes 49 MB for an ImageNet class at 56x56, 354 MB for a superclass of many.
 CLASSES_KEPT = 16
 
 
@@ -34,9 +37,10 @@ def block_upsample(images: Tensor, factor: int) -> Tensor:
 class ClassGaussians:
     """A Gaussian for each class over (pooled) pixels: N(mean, covariance / N + 1e-4 I), Santurkar et al. (2019).
 
-    A draw is mean + X'z / sqrt(N) + 0.01 e with X the class's centred images as rows and z, e standard
-    normal: exactly that distribution, without ever forming a covariance. So a class of n images costs n*d
-    numbers instead of d*d, and one class is looked at at a time.
+    Of a class of n images in d dimensions it keeps a factor F with F'F the covariance, and draws mean + F'z + 0.01 e
+    with z and e standard normal, which is exactly that distribution. With few images F is the centred images
+    themselves, (n, d), and no covariance is ever formed; with many it is the covariance's Cholesky factor, (d, d).
+    One class is fitted at a time, when it is first drawn from, and only a few are kept in memory.
     """
 
     def __init__(self, images: ImageSet, pool: int = 1) -> None:
@@ -46,14 +50,7 @@ class ClassGaussians:
             raise RequestError(f"tasks.generation.pool: found {pool}, allowed: a divisor of {height} and {width}")
         self.images, self.pool = images, pool
         self.shape = (channels, height // pool, width // pool)
-        self._factor = lru_cache(CLASSES_KEPT)(self._fit)
-
-    def _fit(self, label: int) -> tuple[Tensor, Tensor]:
-        """Mean (d,), and a factor (n, d) of the covariance: covariance = factor' factor."""
-        chunks = self.images.chunks(self.images.of_class(label))
-        pixels = torch.cat([avg_pool2d(chunk.float() / 255, self.pool).flatten(1) for chunk in chunks])
-        mean = pixels.mean(0, dtype=torch.float64).float()
-        return mean, (pixels - mean) / math.sqrt(len(pixels))
+        self._factor = lru_cache(CLASSES_KEPT)(self._kept)
 
     def draw(self, labels: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         return _draw(labels, generators, self._factor, lambda label: math.sqrt(NOISE_VARIANCE), self.shape, self.pool)
@@ -62,13 +59,48 @@ class ClassGaussians:
         """The same means, and the covariances' `rank` greatest axes; what is left of the variance becomes noise."""
         means, axes, deviations = [], [], []
         for label in range(len(self.images.label_names)):
-            mean, factor = self._fit(label)
-            largest, variance = _principal(factor, rank)
-            rest = max(factor.square().sum().item() - variance, 0) / len(mean)
+            mean, factor = self._kept(label)
+            largest = _principal(factor, rank)
+            rest = max((factor.square().sum() - largest.square().sum()).item(), 0) / len(mean)
             means.append(mean)
             axes.append(largest)
             deviations.append(math.sqrt(NOISE_VARIANCE + rest))
         return LowRankGaussians(torch.stack(means), torch.stack(axes), torch.tensor(deviations), self.shape, self.pool)
+
+    def _kept(self, label: int) -> tuple[Tensor, Tensor]:
+        """The fit of one class; of images that have to be decoded it is kept on disk, as that takes minutes."""
+        if isinstance(self.images, MemoryImages):
+            return self._fit(label)
+        path = cache_directory() / "seeds" / f"{self.images.fingerprint}-pool{self.pool}" / f"{label}.npz"
+        if path.exists():
+            with contextlib.suppress(RequestError, KeyError):
+                kept = read_npz(path)
+                return torch.from_numpy(kept["mean"]), torch.from_numpy(kept["factor"]).float()
+        mean, factor = self._fit(label)
+        # Half precision is finer than the grey levels that the images had.
+        arrays = {"mean": mean.numpy(), "factor": factor.half().numpy()}
+        write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+        return mean, factor.half().float()
+
+    def _fit(self, label: int) -> tuple[Tensor, Tensor]:
+        """Mean (d,), and a factor (n, d) or (d, d) of the covariance: covariance = factor' factor."""
+        rows = self.images.of_class(label)
+        if len(rows) <= math.prod(self.shape):
+            pixels = torch.cat(list(self._pooled(rows)))
+            mean = pixels.mean(0, dtype=torch.float64).float()
+            return mean, (pixels - mean) / math.sqrt(len(rows))
+        mean = sum(chunk.sum(0, dtype=torch.float64) for chunk in self._pooled(rows)) / len(rows)  # type: ignore[assignment]
+        covariance = torch.zeros(len(mean), len(mean))
+        for chunk in self._pooled(rows):
+            centred = chunk - mean.float()
+            covariance.addmm_(centred.T, centred, alpha=1 / len(rows))
+        # A nudge far below the noise that is added anyway, so that the factor exists.
+        nudge = 1e-3 * NOISE_VARIANCE * torch.eye(len(mean), dtype=torch.float64)
+        return mean.float(), torch.linalg.cholesky(covariance.double() + nudge).T.float()
+
+    def _pooled(self, rows: Tensor) -> Iterator[Tensor]:
+        for chunk in self.images.chunks(rows):
+            yield avg_pool2d(chunk.float() / 255, self.pool).flatten(1)
 
 
 class LowRankGaussians:
@@ -112,16 +144,11 @@ def _draw(labels, generators, factor_of, deviation_of, shape, pool):  # type: ig
     return block_upsample(seeds.clamp(0, 1), pool).to(labels.device)
 
 
-def _principal(factor: Tensor, rank: int) -> tuple[Tensor, float]:
-    """The rows of a (rank, d) factor of the best approximation to factor' factor, and the variance they hold."""
-    n, d = factor.shape
-    if n <= d:
-        # The smaller Gram matrix has the same spectrum.
-        values, vectors = torch.linalg.eigh((factor @ factor.T).double())
-        top = vectors[:, -rank:].float().T @ factor
-    else:
-        values, vectors = torch.linalg.eigh((factor.T @ factor).double())
-        top = values[-rank:].clamp(min=0).sqrt()[:, None].float() * vectors[:, -rank:].T.float()
-    if len(top) < rank:
-        top = torch.cat([top, torch.zeros(rank - len(top), d)])
-    return top, values[-rank:].clamp(min=0).sum().item()
+def _principal(factor: Tensor, rank: int) -> Tensor:
+    """The (rank, d) factor of the best approximation of that rank to factor' factor (Halko et al., 2011)."""
+    most = min(rank, *factor.shape)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        _, values, axes = torch.svd_lowrank(factor, q=min(most + 20, *factor.shape), niter=6)
+    top = values[:most, None] * axes.T[:most]
+    return torch.cat([top, torch.zeros(rank - most, factor.shape[1])])
