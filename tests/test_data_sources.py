@@ -567,7 +567,7 @@ def in_a_process(code: str, **environment: str) -> subprocess.CompletedProcess[s
     """Python, as the hub's address is read once; stdout must stay for machines."""
     imports = "from robsynth.config import Dataset\nfrom robsynth.data import load_data\n"
     return subprocess.run(
-        [sys.executable, "-c", imports + code], capture_output=True, text=True, check=False, timeout=60,
+        [sys.executable, "-c", imports + code], capture_output=True, text=True, check=False, timeout=600,
         env={**os.environ, **environment},
     )  # fmt: skip
 
