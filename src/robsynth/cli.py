@@ -39,11 +39,13 @@ HELP = {
     "reproduce": """\
 usage: robsynth reproduce [KEY=VALUE ...]
 
-Trains a robust classifier, a judge and a GAN, runs every task, measures, records and reports. Started again it
-goes on where it was; what is finished is not done again.
+Trains a robust classifier (unless one is given), a judge and a GAN where the experiment has them, runs its tasks,
+measures, records and reports. Started again it goes on where it was; what is finished is not done again.
 
-  experiment=mnist5k          which experiment (a file in conf/experiment)
-  scale=laptop|smoke          size of the work
+  experiment=mnist5k          which experiment (a file in conf/experiment; experiments/README.md)
+  scale=laptop|paper|smoke    size of the work (the experiment's own unless given)
+  checkpoint=FILE             a trained classifier: ours, the authors', or the name of one that ships with robsynth
+  select=[TASK,...]           which tasks
   out=DIR                     where (outputs/EXPERIMENT-SCALE-... unless given)
   force=true                  start anew
   seed=0  device=auto|cpu|cuda  precision=auto|fp32|bf16  debug=true
@@ -53,6 +55,9 @@ goes on where it was; what is finished is not done again.
 examples:
   robsynth reproduce
   robsynth reproduce scale=smoke out=/tmp/try
+  robsynth reproduce experiment=cifar10_laptop dataset.root=DIR
+  robsynth reproduce experiment=inpainting checkpoint=RestrictedImageNet.pt
+  robsynth reproduce experiment=inpainting --plan
   robsynth reproduce tasks.generation.steps=30 adversary.eps=2
 
 stdout: {"experiment", "run", "record", "report", "figures"}
@@ -64,9 +69,12 @@ Trains a classifier, adversarially unless adversary=none, or the rival, and meas
 where it was.
 
   model=classifier|baseline   what to train
-  dataset=mnist5k             on what
-  classifier=compact|residual  classifier.widths=[32,64,64,128]
-  adversary=l2|linf|none      adversary.eps= adversary.steps= adversary.step_size= adversary.random_start=
+  dataset=mnist5k             on what: dataset=cifar10 dataset.root=DIR dataset.size= dataset.classes=[...] (see doctor)
+  classifier=compact|residual|resnet18|resnet50|resnet18_cifar|resnet50_cifar|wide_resnet
+                              classifier.widths=[32,64,64,128]
+  adversary=l2|linf|none|single_step|paper_...  adversary.eps= adversary.steps= adversary.step_size=
+                              adversary.random_start= adversary.keep=best|last
+  recipe=one_cycle|laptop|paper_...  recipe.start=FILE (weights to begin from)
   recipe.epochs= recipe.batch_size= recipe.learning_rate= recipe.schedule= recipe.ema= recipe.augment.KEY=
   baseline.KEY= metrics.attack_steps= tracker=wandb|none
   out=DIR  force=true  seed=0  device=auto|cpu|cuda  precision=auto|fp32|bf16  debug=true
@@ -75,7 +83,7 @@ examples:
   robsynth train dataset=mnist5k
   robsynth train adversary=none classifier=residual out=/tmp/judge
 
-stdout: {"checkpoint", "clean_accuracy", "robust_accuracy", "record"}
+stdout: {"checkpoint", "clean_accuracy", "robust_accuracy", "bundle", "record"}
         ({"checkpoint", "record"} for a baseline)
 """,
     "synthesize": """\
@@ -83,19 +91,31 @@ usage: robsynth synthesize checkpoint=FILE [KEY=VALUE ...]
 
 Makes a task's images. Started again it goes on where it was.
 
-  checkpoint=FILE             a classifier of `robsynth train` or `reproduce`, or for generation a GAN's
+  checkpoint=FILE             a classifier of `robsynth train` or `reproduce`, or for generation a GAN's; one of the
+                              authors' (with classifier=resnet50 or the like)
+  classifier=cifar10_laptop|restricted_imagenet_laptop|cats_vs_dogs_laptop
+                              one that ships with robsynth, with its seeds: generation needs no data set
+  classifier=timm|torchvision|robustbench  classifier.model=NAME: somebody else's (pip install 'robsynth[zoo]')
+  ensemble=[FILE,...]         further classifiers, whose logits are averaged with the first's
+  inputs=DIR                  one's own images to work on, instead of the data set's; a folder in it that is called like
+                              a class says what its images show, else the classifier says
+  masks=DIR                   masks of the same names, white where an image may change
+  originals=NAME              another data set whose test images are worked on
   task=generation|inpainting|translation|super_resolution|sketch_to_image|feature_painting
   task.KEY=VALUE              its settings: task.steps= task.step_size= task.eps= task.norm= task.keep=best|last
-                              task.objective=cross_entropy|logit task.target=CLASS, and its own (see --cfg)
+                              task.objective=cross_entropy|logit task.target=CLASS task.noise= and its own (see --cfg)
+                              task.stages=[{mask:PATH,unit:K},{mask:PATH,target:CLASS}]: painting, one after the other
   samples.count=500           how many images
   samples.batch_size=100      how many at a time; does not change the images
   out=DIR                     where (outputs/samples-... unless given)
   force=true  seed=0  dataset=mnist5k  device=auto|cpu|cuda  precision=auto|fp32|bf16  debug=true
 
-example:
+examples:
+  robsynth synthesize classifier=cifar10_laptop samples.count=100
+  robsynth synthesize task=inpainting classifier=cifar10_laptop inputs=photos masks=masks
   robsynth synthesize task=inpainting checkpoint=classifier.safetensors samples.count=100 out=/tmp/inpainted
 
-stdout: {"samples", "count"}
+stdout: {"samples", "count", "picture", "page"}
 """,
     "bundle": """\
 usage: robsynth bundle checkpoint=FILE out=FILE [KEY=VALUE ...]

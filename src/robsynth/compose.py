@@ -40,6 +40,13 @@ def _register() -> None:
     for name, settings in TASKS.items():
         store.store(group="task", name=f"{name}_schema", node=settings)
     OmegaConf.register_new_resolver("choose", _choose, replace=True)
+    OmegaConf.register_new_resolver("scaled", _scaled, replace=True)
+
+
+def _scaled(side: int | None, at_32: float) -> float:
+    """`${scaled:SIDE,LENGTH}`: a length in the image or in its L2 norm, given at 32 pixels, for images of that side."""
+    found = at_32 if side is None else at_32 * side / 32
+    return max(1, round(found)) if isinstance(at_32, int) else found
 
 
 def _choose(key: Any, entries: dict[Any, Any]) -> Any:

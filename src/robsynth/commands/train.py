@@ -3,10 +3,11 @@ from typing import Any
 import torch
 
 from robsynth.classifiers import load_classifier
-from robsynth.config import Config
+from robsynth.config import Config, Generation
 from robsynth.data import DataSet, load_data
 from robsynth.machine import resolve_device, resolve_precision
 from robsynth.records.wandb_run import track_with_wandb
+from robsynth.runs.bundle import save_bundle, training_record
 from robsynth.runs.reproduce import as_result, make_record
 from robsynth.runs.run import Run
 from robsynth.runs.training import measure_accuracy, train_baseline, train_classifier
@@ -22,7 +23,7 @@ def run(config: Config) -> dict[str, Any]:
     if config.model == "baseline":
         name = config.baseline.name
         trained = this.stage(f"train {name}", lambda: train_baseline(this, config.baseline, data, *where))
-        accuracies: dict[str, float] = {}
+        more: dict[str, Any] = {}
     else:
         name = "classifier"
         trained = this.stage(
@@ -32,12 +33,24 @@ def run(config: Config) -> dict[str, Any]:
             ),
         )
         checkpoint = trained["checkpoint"]
-        accuracies = this.stage("accuracy", lambda: _measure(this, config, checkpoint, data, device))["values"]
+        more = dict(this.stage("accuracy", lambda: _measure(this, config, checkpoint, data, device))["values"])
+        bundled = this.stage("bundle", lambda: _bundle(this, config, checkpoint, data, more))
+        more["bundle"] = str(this.directory / bundled["files"][0])
     record = make_record(this, "train", config, data, device, precision, {name: trained["history"]}, [])
     path = record.save(this.directory)
     if config.tracker.name == "wandb":
         this.stage("wandb", lambda: {"files": track_with_wandb(record, this.directory, config.tracker)})
-    return {"checkpoint": str(this.directory / trained["checkpoint"]), **accuracies, "record": str(path)}
+    return {"checkpoint": str(this.directory / trained["checkpoint"]), **more, "record": str(path)}
+
+
+def _bundle(this: Run, config: Config, checkpoint: str, data: DataSet, accuracies: dict[str, float]) -> dict[str, Any]:
+    network, about = load_classifier(this.directory / checkpoint)
+    generation = config.tasks["generation"]
+    assert isinstance(generation, Generation)
+    path = this.directory / "classifier" / "bundle.safetensors"
+    training = {**training_record(this.directory / checkpoint), **accuracies}
+    found = save_bundle(path, network, about, data, generation, training)
+    return {**found, "bundle": this.relative(path), "files": [this.relative(path)]}
 
 
 def _measure(this: Run, config: Config, checkpoint: str, data: DataSet, device: torch.device) -> dict[str, Any]:
