@@ -125,7 +125,12 @@ def _check_word(word: str, command: str) -> None:
         raise RequestError(f"{word}: keys can neither be added nor removed; allowed: KEY=VALUE")
     if "=" not in word:
         raise RequestError(f"{word}: not understood; allowed: KEY=VALUE")
+    if command == "train" and word.startswith("classifier.checkpoint=") and not word.endswith("=null"):
+        raise RequestError(
+            "checkpoint: `robsynth train` makes a new one; allowed: recipe.start=FILE begins from its weights"
+        )
     key = word.split("=")[0].split(".")[0].split("@")[0]
+    key = "originals" if word.startswith("dataset@originals") else key
     uses = USES.get(command, ())
     if uses and key not in uses and key in Config.__dataclass_fields__:
         raise RequestError(f"{key}: `robsynth {command}` does not read it; allowed: {', '.join(sorted(uses))}")

@@ -369,13 +369,13 @@ COMMON_KEYS = ("out", "seed", "force", "debug", "device", "precision", "experime
 USES: dict[str, tuple[str, ...]] = {
     "train": (*COMMON_KEYS, "model", "classifier", "adversary", "recipe", "baseline", "metrics", "tracker", "tasks"),
     "synthesize": (
-        *COMMON_KEYS, "task", "tasks", "checkpoint", "classifier", "ensemble", "samples", "originals", "inputs",
+        *COMMON_KEYS, "task", "tasks", "classifier", "ensemble", "samples", "originals", "inputs",
         "masks",
     ),
-    "bundle": ("out", "debug", "device", "experiment", "scale", "dataset", "classifier", "checkpoint", "tasks"),
+    "bundle": ("out", "debug", "device", "experiment", "scale", "dataset", "classifier", "tasks"),
     "reproduce": (
         *COMMON_KEYS, "classifier", "adversary", "recipe", "judge", "baseline", "tasks", "samples", "metrics",
-        "tracker", "select", "originals", "ensemble", "checkpoint",
+        "tracker", "select", "originals", "ensemble",
     ),
 }  # fmt: skip
 

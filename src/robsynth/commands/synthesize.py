@@ -28,7 +28,7 @@ def run(config: Config) -> dict[str, Any]:
         store = _from_gan(config, checkpoint, load(), directory)
     else:
         studio = open_studio(config, device, precision, load)
-        store = synthesize(studio, config.task, writable_directory(directory), config.force)
+        store = synthesize(studio, config.task, directory, config.force)
     return {"samples": str(store.directory), "count": store.count, **_show(store, config)}
 
 
@@ -42,7 +42,9 @@ def _show(store: SampleStore, config: Config) -> dict[str, str]:
     original = ["original"] if found.original is not None else []
     rows = [names[i] for i in sorted(set(found.wanted.tolist()))][:ROWS]
     rows = rows if config.task == "generation" else ["input", "result", *original]
-    facts = {key: about[key] for key in ("task", "dataset", "settings", "checkpoint", "seed") if key in about}
+    facts: dict[str, Any] = {
+        key: about[key] for key in ("task", "dataset", "settings", "checkpoint", "seed") if key in about
+    }
     title = f"{store.count} images of {config.task.replace('_', ' ')}"
     gallery(page, title, picture.read_bytes(), rows, facts)
     return {"picture": str(picture), "page": str(page)}

@@ -23,11 +23,12 @@ from robsynth.classifiers import (
 from robsynth.config import Config, FeaturePainting, Generation, SketchToImage, SuperResolution, Task
 from robsynth.data import DataSet, load_data
 from robsynth.errors import RequestError
-from robsynth.files import file_sha1
+from robsynth.files import file_sha1, writable_directory
 from robsynth.progress import track
 from robsynth.samples import SampleStore, to_uint8
 from robsynth.tasks import ClassGaussians, LowRankGaussians, Seeds, Synthesis
 from robsynth.tasks.originals import Originals, from_folder, held_out, read_masks, user_files
+from robsynth.tasks.synthesis import stages
 
 SEEDS = "seeds."
 
@@ -191,7 +192,9 @@ def open_studio(
 def synthesize(studio: Studio, task: str, directory: Path, force: bool = False) -> SampleStore:
     """Fill a sample store with a task's images; shards that are there are kept."""
     synthesis = studio.synthesis(task)
-    synthesis.pose(torch.tensor([0]))  # Refuses what cannot be asked for before anything is written.
+    for stage, settings in enumerate(stages(synthesis.settings)):
+        # Refuses what cannot be asked for before anything is written.
+        synthesis.pose(torch.tensor([0]), settings, stage)
     originals = synthesis.originals
     about = {
         "task": task,
@@ -205,7 +208,9 @@ def synthesize(studio: Studio, task: str, directory: Path, force: bool = False) 
         "precision": synthesis.precision,
     }
     config = studio.config
-    store = SampleStore.create(directory, studio.count(synthesis), config.samples.batch_size, about, force)
+    store = SampleStore.create(
+        writable_directory(directory), studio.count(synthesis), config.samples.batch_size, about, force
+    )
     for shard in track(store.missing(), task):
         problem, result = synthesis.run(torch.tensor(store.shards[shard]))
         arrays = {

@@ -146,8 +146,8 @@ class LowRankGaussians:
     @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor]) -> "LowRankGaussians":
         channels, height, width, pool = tensors["layout"].tolist()
-        kept = (tensors[name] for name in ("means", "basis", "factors", "deviations"))
-        return cls(*kept, (channels, height, width), pool)
+        shape = (channels, height, width)
+        return cls(tensors["means"], tensors["basis"], tensors["factors"], tensors["deviations"], shape, pool)
 
 
 def _draw(labels, generators, factor_of, deviation_of, shape, pool):  # type: ignore[no-untyped-def]
