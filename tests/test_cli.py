@@ -138,7 +138,7 @@ def checkpoints(tmp_path):
         (["synthesize", "checkpoint=whole.safetensors", "task.steps=0"], "steps: found 0, allowed: a number >= 1"),
         (["evaluate"], "samples: none given"),
         (["evaluate", "samples=absent"], "samples: found absent, allowed: a sample store"),
-        (["evaluate", "samples=absent", "reference=mnist"], "dataset@reference: found 'mnist', allowed: apple2orange"),
+        (["evaluate", "samples=absent", "reference=mnist"], "dataset: found 'mnist', allowed: apple2orange"),
         (["report"], "record: no outputs/*/record.json here"),
         (["report", "record=text.safetensors"], "text.safetensors: not a readable JSON file"),
         (["reproduce", "scale=tiny"], "scale: found 'tiny', allowed: laptop, paper, smoke"),

@@ -92,7 +92,9 @@ def architecture(settings: Network) -> dict[str, Any]:
 
 
 def is_safetensors(path: Path) -> bool:
-    """By content: JSON begins after eight bytes; a file of `torch.save` is a zip archive or a pickle."""
+    """By name, or by content: JSON begins after eight bytes; a file of `torch.save` is a zip archive or a pickle."""
+    if path.suffix == ".safetensors":
+        return True
     with path.open("rb") as file:
         return file.read(9)[8:] == b"{"
 

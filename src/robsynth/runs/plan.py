@@ -124,7 +124,7 @@ def _sizes(dataset: Dataset) -> tuple[int, int, int]:
     listings = [source.open(split) for split in ("train", "test")]
     names = dataset.classes or listings[0].label_names
     numbers = {listings[0].label_names.index(name) for name in names if name in listings[0].label_names}
-    train, test = (sum(label in numbers for label in listing.labels) for listing in listings)
+    train, test = (sum(int(label) in numbers for label in listing.labels) for listing in listings)
     return train, test, len(names)
 
 
