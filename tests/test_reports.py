@@ -4,11 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from conftest import ROOT, robsynth
 from robsynth.errors import RequestError
 from robsynth.records.record import Record, load_record
 from robsynth.reports import fill_readme, render
+from robsynth.reports.published import results_table
 from robsynth.reports.tables import all_tables, figures_table, unavailable
 
 RESULTS = sorted(path.parent for path in (ROOT / "results").glob("*/record.json"))
@@ -29,16 +31,20 @@ def test_committed_reports_are_what_their_records_render_to(results, tmp_path):
         assert (tmp_path / picture["file"]).read_bytes() == (results / picture["file"]).read_bytes()
 
 
-def test_there_are_committed_results_of_a_real_run():
-    record = load_record(ROOT / "results" / "mnist5k")
-    assert (record.experiment, record.scale) == ("mnist5k", "laptop")
+@pytest.mark.parametrize("name", ["mnist5k", "cifar10_laptop", "restricted_imagenet_laptop", "cats_vs_dogs_laptop"])
+def test_there_are_committed_results_of_a_real_run(name):
+    record = load_record(ROOT / "results" / name)
+    assert (record.experiment, record.scale) == (name, "laptop")
     assert record.commit
     assert "+changes" not in record.commit
+    assert (ROOT / "experiments" / name / "README.md").is_file()
+    assert {"generation", "translation", "real"} <= {picture["name"] for picture in record.pictures}
 
 
 def test_readmes_figures_are_rendered_from_their_records():
     readme = ROOT / "README.md"
     assert "| FID" in readme.read_text()
+    assert "| Table 1, CIFAR-10 | `robsynth reproduce experiment=table1_inception_score` |" in readme.read_text()
     assert fill_readme(readme) == readme.read_text()
 
 
@@ -49,6 +55,26 @@ def test_the_page_is_self_contained(smoke):
     assert not re.search(r"""(src|href)=["'](?!data:)""", page)
     assert all(figure["protocol"] in page for figure in record.figures)
     assert "final layer" in page
+
+
+def test_results_of_the_paper_stand_beside_ours_with_their_metric_and_where_from(tmp_path):
+    record = make([figure("generation", "fid", 61.23, "p"), figure("generation", "is", None, "q", why="no logits")])
+    record.experiment = "small"
+    record.save(tmp_path / "results")
+    ours = [{"record": "results/record.json", "subject": "generation", "metric": m} for m in ("is", "fid")]
+    known = {"result": "T", "system": "the paper", "metric": "is", "value": 7.5, "source": "s", "verified": False}
+    other = {"result": "U", "system": "somebody", "value": 1, "source": "s", "verified": True}
+    entries = [{**known, "command": "robsynth x", "needs": "GPUs", "ours": ours}, other]
+    (tmp_path / "published.yaml").write_text(yaml.safe_dump(entries))
+    table = results_table(tmp_path / "published.yaml", tmp_path)
+    link = "([small](results/tables.md))"
+    assert table.rows == [
+        ["T", "`robsynth x`", "GPUs", "Inception Score 7.5 (unverified)",
+         f"generation: Inception Score not available {link}; generation: FID 61.2 {link}"],
+    ]  # fmt: skip
+    (tmp_path / "published.yaml").write_text("- {result: T, verified: true}")
+    with pytest.raises(RequestError, match="T has no source"):
+        results_table(tmp_path / "published.yaml", tmp_path)
 
 
 def make(figures):

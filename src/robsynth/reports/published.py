@@ -36,7 +36,7 @@ def results_table(path: Path, beside: Path) -> Table:
             f"`{entry['command']}`",
             entry["needs"],
             _published(entry),
-            "; ".join(_ours(one, beside) for one in entry.get("ours", [])),
+            "; ".join(_ours(one, beside) for one in entry.get("ours", [])) or "not run",
         ]
         for entry in load_published(path)
         if entry.get("system") == PAPER
