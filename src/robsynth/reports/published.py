@@ -59,6 +59,7 @@ def _ours(one: dict[str, Any], beside: Path) -> str:
     report = Path(one["record"]).with_name("tables.md").as_posix()
     for figure in record.figures:
         if figure["subject"] == one["subject"] and figure["metric"] == one["metric"]:
-            value = "not available" if figure["value"] is None else f"{figure['value']:.{metric.digits}f}"
+            unit = {"dB": " dB", "x 1000": " x 0.001"}.get(metric.unit, "")
+            value = "not available" if figure["value"] is None else f"{figure['value']:.{metric.digits}f}{unit}"
             return f"{one['subject'].replace('_', ' ')}: {metric.title} {value} ([{record.experiment}]({report}))"
     raise RequestError(f"{one['record']}: has no {one['metric']} of {one['subject']}")
