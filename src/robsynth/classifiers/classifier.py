@@ -1,5 +1,6 @@
 """What every task needs of a classifier."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -15,7 +16,7 @@ def fake_relu(x: Tensor) -> Tensor:
     return x + (x.relu() - x).detach()
 
 
-class AnyClassifier(nn.Module):
+class AnyClassifier(nn.Module, ABC):
     """Images float (N, C, H, W) in [0, 1] to logits (N, classes), with the normalisation inside.
 
     So a ball's radius is always in pixels of [0, 1]. The logits are the `head` on the `representation`.
@@ -27,9 +28,9 @@ class AnyClassifier(nn.Module):
     def classes(self) -> int:
         return self.head.out_features
 
+    @abstractmethod
     def representation(self, x: Tensor, fake: bool = False) -> Tensor:
         """R(x): the penultimate features (N, D); `fake` replaces the last ReLU by `fake_relu`."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor, fake: bool = False) -> Tensor:
         return self.head(self.representation(x, fake))

@@ -4,6 +4,7 @@ Modules are called as in torchvision, and those of `wide_resnet` as in its autho
 published weights fit.
 """
 
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +15,7 @@ BLOCKS_18, BLOCKS_50 = (2, 2, 2, 2), (3, 4, 6, 3)
 STAGE_WIDTHS = (64, 128, 256, 512)
 
 
-class _Block(nn.Module):
+class _Block(nn.Module, ABC):
     """A residual block (He et al., 2016) that applies the ReLU of the block before it.
 
     So the last block's sum comes out without one; and the stem's ReLU after its max-pooling is the same as before.
@@ -29,8 +30,8 @@ class _Block(nn.Module):
         if stride != 1 or channels != out:
             self.downsample = nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out))
 
-    def branch(self, x: Tensor) -> Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def branch(self, x: Tensor) -> Tensor: ...
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.relu()
