@@ -66,7 +66,7 @@ def test_a_scale_is_an_overlay_that_the_command_line_outdoes():
         ("reproduce", ["select=[painting]"], r"^select: found 'painting', allowed: generation"),
         ("reproduce", ["scale=huge"], r"^scale: found 'huge', allowed: laptop, paper, smoke$"),
         ("evaluate", ["smples=x"], r"^smples: no such key; did you mean samples\?"),
-        ("evaluate", ["metrics.split=val"], r"^metrics\.split: found 'val', allowed: train, test$"),
+        ("evaluate", ["metrics.resamples=-1"], r"^metrics\.resamples: found -1, allowed: a number >= 0$"),
         ("report", ["recrd=x"], r"^recrd: no such key; did you mean record\?"),
     ],
 )

@@ -1,228 +1,334 @@
-"""Figures against closed forms and against the libraries that define them."""
+"""Sets and pairs of images under protocols: parity with torch-fidelity, independence, caches, refusals."""
 
-import shutil
-import warnings
-from dataclasses import replace
-from pathlib import Path
+import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from PIL import Image
 
-from robsynth.classifiers import build_classifier
+from conftest import robsynth
+from robsynth.classifiers import build_classifier, save_classifier
 from robsynth.config import Metrics
 from robsynth.errors import RequestError
-from robsynth.metrics import distances, pairs
-from robsynth.metrics.evaluate import Evaluation, Judge, cache_directory
+from robsynth.files import cache_directory
+from robsynth.metrics import features
+from robsynth.metrics.evaluate import Evaluation
+from robsynth.metrics.exported import load_statistics
+from robsynth.metrics.extractors import JudgeExtractor
+from robsynth.metrics.extractors.inception import whole_state
 from robsynth.metrics.figures import METRICS
-from robsynth.metrics.inception import Inception, Weights, find_weights, torchscript_tensors
-from robsynth.samples import SampleSet
+from robsynth.metrics.protocols import parse
+from robsynth.runs.measuring import DataSamples
+from robsynth.samples import MemorySamples, SampleSet
 
 CPU = torch.device("cpu")
-SMALL = Metrics("train", 40, 5, 10, 2, 3)
+PROTOCOLS = [
+    "fid_train40", "kid_train40_5x10", "is_2splits", "is_2splits_efficientnet_lite0", "precision_recall_train40",
+    "density_coverage_train40", "memorised_train40",
+]  # fmt: skip
+# An extractor that costs nothing, as a user writes one.
+PLUGIN = """\
+import torch
+from robsynth.metrics.extractors import register_extractor
+
+class Pooled(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("scale", torch.tensor(255.0))
+
+    def forward(self, x):
+        small = torch.nn.functional.avg_pool2d(x.float() / self.scale, 8).flatten(1)
+        return small, small[:, :10]
+
+register_extractor("pooled", lambda device: Pooled().to(device))
+"""
+
+
+def pixels(images):
+    return images.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+@pytest.fixture
+def judge():
+    network = build_classifier("residual", [4, 8], 1, 10, [0.1], [0.3]).eval()
+    return JudgeExtractor(network, "0123456789ab")
+
+
+@pytest.fixture
+def evaluation(few_digits, judge):
+    return Evaluation(Metrics(PROTOCOLS, 10, 3), CPU, "fp32", few_digits, judge=judge)
 
 
 @pytest.fixture(scope="module")
-def inception():
-    return Inception(find_weights(), "fp32", CPU)
-
-
-@pytest.fixture(scope="module")
-def evaluation(inception, few_digits):
-    judge = Judge(build_classifier("residual", [4, 8], 1, 10, [0.1], [0.3]).eval(), "0123", few_digits.label_names)
-    return Evaluation(SMALL, inception, few_digits.train, judge, 0, CPU)
-
-
-def gaussian(mean, scale, count, seed):
-    return np.random.default_rng(seed).normal(mean, scale, (count, 6)).astype(np.float32)
-
-
-def test_fid_of_a_set_with_itself_is_nothing():
-    a = gaussian(0, 1, 50, 0)
-    assert distances.frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
-
-
-def test_fid_of_a_shifted_set_is_the_square_of_the_shift():
-    a = gaussian(0, 1, 200, 0).astype(np.float64)
-    shift = np.arange(6)
-    assert distances.frechet_distance(a, a + shift) == pytest.approx((shift**2).sum())
-
-
-def test_fid_of_a_scaled_set_is_the_closed_form():
-    a = gaussian(0, 1, 200, 0).astype(np.float64)
-    a -= a.mean(0)
-    variances = np.square(a).sum() / 199
-    assert distances.frechet_distance(a, 3 * a) == pytest.approx(variances * (3 - 1) ** 2)
-
-
-@given(n=st.integers(3, 30), m=st.integers(3, 30), seed=st.integers(0, 99))
-@settings(max_examples=25, deadline=None)
-def test_fid_is_symmetric_and_not_negative(n, m, seed):
-    a, b = gaussian(0, 1, n, seed), gaussian(0.5, 2, m, seed + 100)
-    there, back = distances.frechet_distance(a, b), distances.frechet_distance(b, a)
-    assert there == pytest.approx(back, rel=1e-9, abs=1e-9)
-    assert there >= -1e-9
-
-
-@pytest.mark.parametrize(("n", "m"), [(300, 400), (300, 20)])
-def test_fid_is_torch_fidelitys(n, m):
-    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
-
-    a, b = gaussian(0, 1, n, 0).astype(np.float64), gaussian(0.3, 1.5, m, 1).astype(np.float64)
-    statistics = [fid_features_to_statistics(torch.from_numpy(part)) for part in (a, b)]
-    expected = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
-    assert distances.frechet_distance(a, b) == pytest.approx(expected, rel=1e-6)
-
-
-def test_kid_of_equal_distributions_is_about_nothing_and_does_not_touch_the_global_generator():
-    state = torch.random.get_rng_state()
-    mean, spread = distances.kernel_distance(gaussian(0, 1, 200, 0), gaussian(0, 1, 200, 1), 20, 50, seed=0)
-    assert abs(mean) < 3 * spread
-    far, _ = distances.kernel_distance(gaussian(0, 1, 200, 0), gaussian(2, 1, 200, 1), 20, 50, seed=0)
-    assert far > 10 * abs(mean)
-    assert torch.equal(torch.random.get_rng_state(), state)
-
-
-def test_the_score_of_sure_and_varied_answers_is_the_number_of_classes():
-    sure = np.eye(4, dtype=np.float32).repeat(25, 0) * 100
-    assert distances.inception_score(sure, 1, 0)[0] == pytest.approx(4)
-    assert distances.inception_score(np.zeros((100, 4), np.float32), 1, 0)[0] == pytest.approx(1)
-
-
-def test_pairs_are_compared_image_by_image():
-    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
-
-    random = np.random.default_rng(0)
-    a = random.integers(0, 256, (4, 32, 32, 1), dtype=np.uint8)
-    b = np.clip(a + random.normal(0, [[[[3]]], [[[10]]], [[[30]]], [[[60]]]], a.shape), 0, 255).astype(np.uint8)
-    assert pairs.psnr(a, b) == pytest.approx(
-        np.mean([peak_signal_noise_ratio(x, y) for x, y in zip(a, b, strict=True)])
-    )
-    assert pairs.psnr(a, a) == float("inf")
-    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
-    padded = [[np.pad(part[:, :, 0], 5, "reflect") for part in pair] for pair in zip(a, b, strict=True)]
-    expected = [structural_similarity(*pair, full=True, **options)[1][5:-5, 5:-5].mean() for pair in padded]
-    assert pairs.ssim(a, b) == pytest.approx(np.mean(expected), abs=1e-6)
-    assert pairs.ssim(a, a) == pytest.approx(1)
-
-
-def test_the_packages_weights_give_the_features_of_the_packages_own_network(inception, digits):
-    """The body is copied tensor by tensor: its TorchScript, run as its author meant it, has to agree."""
-    images = digits.test.head(3).images.permute(0, 2, 3, 1).numpy()
-    ours = inception.features(images, "test")["2048"]
-    assert ours.shape == (3, 2048)
-
-    from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        theirs = torch.jit.load(str(find_weights().path)).eval()
-    x = digits.test.head(3).images.expand(-1, 3, -1, -1).float()
-    x = (interpolate_bilinear_2d_like_tensorflow1x(x, size=(299, 299), align_corners=False) - 128) / 128
-    with torch.inference_mode():
-        found = theirs(x)
-    expected = (found[0] if isinstance(found, tuple | list) else found).reshape(3, -1).numpy()
-    np.testing.assert_allclose(ours, expected[:, :2048], atol=2e-5)
-
-
-def test_features_do_not_depend_on_what_else_is_measured(inception, digits):
-    images = digits.test.head(28).images.permute(0, 2, 3, 1).numpy()
-    together = inception.features(images, "test")["2048"]
-    assert np.array_equal(inception.features(images[25:], "test")["2048"], together[25:])
-
-
-def test_bf16_features_are_close_and_called_otherwise(inception, digits):
-    half = Inception(find_weights(), "bf16", CPU)
-    images = digits.test.head(2).images.permute(0, 2, 3, 1).numpy()
-    a, b = half.features(images, "test")["2048"], inception.features(images, "test")["2048"]
-    assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.99
-    assert half.name != inception.name
-
-
-def test_weights_that_were_changed_are_refused(tmp_path):
-    copy = tmp_path / "default_1.pt"
-    shutil.copy(find_weights().path, copy)
-    with copy.open("r+b") as file:
-        file.seek(1_000_000)
-        file.write(b"\0\0\0\0")
-    with pytest.raises(RequestError, match=r"default_1\.pt: sha1 .*reinstall"):
-        Inception(Weights(copy, "copy", has_logits=False), "fp32", CPU)
-
-
-def test_an_archive_with_more_than_tensors_is_refused(tmp_path):
-    path = tmp_path / "model.pt"
-    torch.save({"path": Path("/")}, path)
-    with pytest.raises(RequestError, match=r"model\.pt: holds pathlib"):
-        torchscript_tensors(path)
-
-
-def test_explicit_weights_are_torch_fidelitys_file_or_an_error(tmp_path):
-    with pytest.raises(RequestError, match=r"inception_weights: no file"):
-        find_weights(str(tmp_path / "absent.pth"))
-    other = tmp_path / "other.pth"
-    torch.save({"a": torch.zeros(1)}, other)
-    with pytest.raises(RequestError, match=r"other\.pth"):
-        Inception(find_weights(str(other)), "fp32", CPU)
-
-
-def test_weights_with_the_final_layer_give_the_score(tmp_path, inception, few_digits):
-    """The whole network, its final layer random: what a user with torch-fidelity's file gets."""
-    from robsynth.metrics.inception import _empty_network, _load
-
-    torch.manual_seed(0)
-    whole = _empty_network(["2048", "logits_unbiased"]).state_dict()
-    whole.update({name: value for name, value in _load(find_weights()).state_dict().items() if "fc" not in name})
-    path = tmp_path / "weights.pth"
-    torch.save(whole, path)
-    extractor = Inception(find_weights(str(path)), "fp32", CPU)
-    images = few_digits.test.images.permute(0, 2, 3, 1).numpy()
-    found = extractor.features(images, "test")
-    assert found["logits"].shape == (20, 1008)
-    np.testing.assert_allclose(found["2048"], inception.features(images, "test")["2048"], atol=1e-5)
-    score = Evaluation(SMALL, extractor, few_digits.train, None, 0, CPU)._inception_score("x", found["logits"], 20)
-    assert score.value > 1
-    assert score.why is None
+def weights(tmp_path_factory):
+    """torch-fidelity's file as a user has it, but for the final layer, which is random."""
+    path = tmp_path_factory.mktemp("weights") / "weights-inception-2015-12-05-6726825d.pth"
+    torch.save(whole_state(seed=0), path)
+    return path
 
 
 def test_every_figure_has_its_protocol_and_missing_ones_their_reason(evaluation, few_digits):
-    images = few_digits.test.images.permute(0, 2, 3, 1).numpy()
-    samples = SampleSet(images, few_digits.test.labels.numpy(), original=255 - images)
-    figures = {figure.metric: figure for figure in evaluation.measure("digits", samples)}
-    assert set(figures) == {"fid", "kid", "is", "judge_score", "judge_share", "psnr", "ssim"} <= set(METRICS)
-    assert figures["fid"].protocol.name == "fid-inception2015-fp32-mnist5k_train[:40]40-n20"
-    details = figures["fid"].protocol.details
-    assert "a16e4d89c0ecbc17a915dd76ea9e41211aa82562" in details["weights"]
-    assert few_digits.train.fingerprint in details["reference"]
-    assert figures["is"].value is None
-    assert "final layer" in figures["is"].why
-    assert all(figure.value is not None for name, figure in figures.items() if name != "is")
-    assert figures["judge_share"].as_dict().keys() == {"subject", "metric", "value", "protocol"}
+    images = pixels(few_digits.test.images)
+    mask = np.zeros_like(images)
+    mask[:, 8:16, 8:16] = 255
+    samples = MemorySamples("x", SampleSet(images, few_digits.test.labels.numpy(), original=255 - images, mask=mask))
+    figures = evaluation.measure("digits", samples)
+    found = {(figure.metric, figure.protocol.name): figure for figure in figures}
+    assert len(found) == len(figures)
+    by_metric = {figure.metric: figure for figure in figures if "efficientnet" not in figure.protocol.name}
+    assert set(by_metric) <= set(METRICS)
+    assert {"fid", "kid", "is", "is_share", "precision", "recall", "density", "coverage", "copies", "memorised",
+            "judge_score", "judge_score_share", "judge_share", "psnr", "ssim", "psnr_masked", "ssim_masked",
+            "lpips"} <= set(by_metric)  # fmt: skip
+    fid = by_metric["fid"]
+    assert fid.protocol.name == "fid20_train-mnist5k"
+    assert few_digits.train.fingerprint in fid.protocol.details["reference"]
+    assert "a16e4d89c0ecbc17a915dd76ea9e41211aa82562" in str(fid.protocol.details["weights"])
+    assert fid.interval[0] < fid.value < fid.interval[1]
+    assert by_metric["is"].value is None
+    assert "final layer" in by_metric["is"].why
+    assert by_metric["lpips"].value is None
+    standin = {figure.metric: figure for figure in figures if "efficientnet" in figure.protocol.name}
+    assert standin["is"].value > 1
+    assert standin["is_share"].value > 0
+    assert all(figure.count == 20 for figure in figures)
+    assert by_metric["judge_share"].per_class.keys() == {few_digits.label_names[i] for i in few_digits.test.labels}
 
 
-def test_reference_features_are_kept_by_content(evaluation, inception, few_digits):
-    first = evaluation._reference_features
-    kept = list((cache_directory() / "features").glob("*.npz"))
-    assert kept
-
-    class Unused:
-        name, digest = inception.name, inception.digest
-
-        def features(self, *_):
-            raise AssertionError("computed again")
-
-    again = Evaluation(SMALL, Unused(), few_digits.train, None, 0, CPU)
-    assert np.array_equal(again._reference_features, first)
-    with pytest.raises(AssertionError, match="computed again"):
-        _ = Evaluation(replace(SMALL, reference_count=20), Unused(), few_digits.test, None, 0, CPU)._reference_features
-    kept[0].write_bytes(b"damaged")
-    assert np.array_equal(Evaluation(SMALL, inception, few_digits.train, None, 0, CPU)._reference_features, first)
+@pytest.mark.parametrize("suffix", ["", "_clean"])
+def test_the_reference_against_itself_is_nothing(few_digits, suffix):
+    evaluation = Evaluation(Metrics([f"fid{suffix}", f"memorised{suffix}"], 0, 1), CPU, "fp32", few_digits)
+    found = {f.metric: f.value for f in evaluation.measure("self", DataSamples("self", few_digits.train, 40))}
+    assert found["fid"] == pytest.approx(0, abs=1e-6)
+    assert found["copies"] == 40
+    assert found["memorised"] == 1
 
 
-def test_samples_that_cannot_be_measured_are_refused(evaluation, few_digits):
-    images = few_digits.test.images.permute(0, 2, 3, 1).numpy()
-    with pytest.raises(RequestError, match=r"allowed: \(32, 32, 1\)"):
-        evaluation.measure("x", SampleSet(images[:, ::2]))
-    with pytest.raises(RequestError, match="kid_subset_size: found 10, allowed: at most the 5 images"):
-        evaluation.measure("x", SampleSet(images[:5]))
+def test_figures_are_torch_fidelitys(weights, digits, tmp_path):
+    """The same PNG files, weights and seeds."""
+    from torch_fidelity import calculate_metrics
+
+    for name, images in (("samples", digits.test), ("real", digits.train)):
+        (tmp_path / name).mkdir()
+        for i, image in enumerate(pixels(images.pixels(range(60)))):
+            Image.fromarray(image.repeat(3, 2)).save(tmp_path / name / f"{i:03}.png")
+    theirs = calculate_metrics(
+        input1=str(tmp_path / "samples"), input2=str(tmp_path / "real"), cuda=False, isc=True, fid=True, kid=True,
+        prc=False, verbose=False, cache=False, kid_subsets=7, kid_subset_size=30, batch_size=16,
+        feature_extractor_weights_path=str(weights), save_cpu_ram=False,
+    )  # fmt: skip
+    settings = Metrics(["fid_train60", "kid_train60_7x30", "is"], 0, 1, inception_weights=str(weights))
+    found = Evaluation(settings, CPU, "fp32", digits).measure("x", DataSamples("x", digits.test, 60))
+    ours = {figure.metric: figure for figure in found}
+    assert ours["fid"].value == pytest.approx(theirs["frechet_inception_distance"], rel=1e-6)
+    assert ours["kid"].value / 1000 == pytest.approx(theirs["kernel_inception_distance_mean"], abs=1e-5)
+    assert ours["kid"].spread / 1000 == pytest.approx(theirs["kernel_inception_distance_std"], abs=1e-5)
+    assert ours["is"].value == pytest.approx(theirs["inception_score_mean"], abs=1e-5)
+    assert ours["is"].spread == pytest.approx(theirs["inception_score_std"], abs=1e-5)
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    (tmp_path / "pooled.py").write_text(PLUGIN)
+    monkeypatch.syspath_prepend(tmp_path)
+    return Metrics(["fid_pooled", "kid_5x10_pooled", "is_2splits_pooled"], 0, 1, plugins=["pooled"])
+
+
+def values(figures):
+    return {figure.metric: figure.value for figure in figures}
+
+
+def test_figures_do_not_depend_on_chunks_or_on_an_interruption(plugin, few_digits, digits, monkeypatch):
+    samples = MemorySamples("x", SampleSet(pixels(digits.test.images[:130])))
+    whole = values(Evaluation(plugin, CPU, "fp32", few_digits).measure("x", samples))
+    monkeypatch.setattr(features, "CHUNK", 37)
+    monkeypatch.setenv("ROBSYNTH_CACHE", str(cache_directory() / "other"))
+    evaluation = Evaluation(plugin, CPU, "fp32", few_digits)
+    extractor = evaluation.sets.extractor(parse("fid_pooled"))
+    calls = []
+
+    def dies_at_the_third(images):
+        calls.append(len(images))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return type(extractor).__call__(extractor, images)
+
+    evaluation.sets._opened["pooled", "fp32"] = Dying(extractor, dies_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        evaluation.measure("x", samples)
+    again = Evaluation(plugin, CPU, "fp32", few_digits).measure("x", samples)
+    assert values(again) == whole
+
+
+class Dying:
+    """An extractor that stops in the middle."""
+
+    def __init__(self, extractor, call):
+        self.extractor, self.call = extractor, call
+
+    def __getattr__(self, name):
+        return getattr(self.extractor, name)
+
+    def __call__(self, images):
+        return self.call(images)
+
+
+def test_changed_pixels_never_get_an_old_figure_and_equal_ones_are_not_measured_again(plugin, few_digits, monkeypatch):
+    images = pixels(few_digits.test.images)
+    first = values(Evaluation(plugin, CPU, "fp32", few_digits).measure("x", MemorySamples("x", SampleSet(images))))
+    changed = images.copy()
+    changed[3, 5, 5] ^= 255
+    second = values(Evaluation(plugin, CPU, "fp32", few_digits).measure("x", MemorySamples("x", SampleSet(changed))))
+    assert second["fid"] != first["fid"]
+
+    def never(self, images):
+        raise AssertionError("computed again")
+
+    evaluation = Evaluation(plugin, CPU, "fp32", few_digits)
+    monkeypatch.setattr(type(evaluation.sets.extractor(parse("fid_pooled"))), "__call__", never)
+    assert values(evaluation.measure("x", MemorySamples("x", SampleSet(images.copy())))) == first
+
+
+def test_changed_weights_never_get_an_old_figure(plugin, few_digits, tmp_path):
+    samples = MemorySamples("x", SampleSet(pixels(few_digits.test.images)))
+    first = Evaluation(plugin, CPU, "fp32", few_digits).measure("x", samples)[0]
+    (tmp_path / "pooled2.py").write_text(PLUGIN.replace("255.0", "200.0").replace('"pooled"', '"pooled2"'))
+    names = [name.replace("pooled", "pooled2") for name in plugin.protocols]
+    other = Evaluation(Metrics(names, 0, 1, plugins=["pooled2"]), CPU, "fp32", few_digits).measure("x", samples)[0]
+    assert other.value != first.value
+    assert other.protocol.name != first.protocol.name
+
+
+def test_a_damaged_copy_is_computed_anew(plugin, few_digits):
+    samples = MemorySamples("x", SampleSet(pixels(few_digits.test.images)))
+    evaluation = Evaluation(plugin, CPU, "fp32", few_digits)
+    ours = evaluation.sets.features(parse("fid_pooled"), samples, evaluation.inspect("x", samples))
+    first = ours.all()
+    for path in ours._computed():
+        path.write_bytes(b"damaged")
+    assert np.array_equal(ours.all(), first)
+
+
+@pytest.mark.parametrize(
+    ("names", "complaint"),
+    [
+        (["fid50k_train"], "samples: found 20 images, but fid50k_train needs 50000"),
+        (["fid_train41"], "reference: .* has 40 images, but fid_train41 needs 41"),
+        (["kid"], r"kid20_train draws subsets of 1000, found 20 images \(x\); allowed: e\.g\. kid_train_50x10"),
+        (["fid_no_such_network"], "no_such_network"),
+        (["fid_judge"], "judge"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(names, complaint, few_digits):
+    samples = MemorySamples("x", SampleSet(pixels(few_digits.test.images)))
+    with pytest.raises(RequestError, match=complaint):
+        Evaluation(Metrics(names, 0, 1), CPU, "fp32", few_digits).measure("x", samples)
+
+
+def test_images_of_another_size_are_refused(evaluation, few_digits):
+    half = MemorySamples("x", SampleSet(pixels(few_digits.test.images)[:, ::2]))
+    with pytest.raises(RequestError, match=r"images are \(16, 32, 1\) .* allowed: \(32, 32, 1\), as in mnist5k"):
+        evaluation.measure("x", half)
+
+
+def test_classes_without_labels_have_no_figure(plugin, few_digits):
+    evaluation = Evaluation(Metrics(["class_fid_pooled"], 0, 1, plugins=["pooled"]), CPU, "fp32", few_digits)
+    (figure,) = evaluation.measure("x", MemorySamples("x", SampleSet(pixels(few_digits.test.images))))
+    assert figure.value is None
+    assert "no classes" in figure.why
+
+
+def test_exported_statistics_stand_for_their_data(few_digits, tmp_path):
+    """Through the command line: made once, measured against without the data set, refused to another network."""
+    words = ["statistics", "reference=mnist5k", "protocol=fid_train40", "out=mnist40.npz"]
+    made = robsynth(*words, cwd=tmp_path).json
+    assert made["count"] == 40
+    np.save(tmp_path / "samples.npy", pixels(few_digits.test.images))
+    common = ["evaluate", "samples=samples.npy", "metrics.resamples=5"]
+    against = robsynth(*common, "statistics=mnist40.npz", "metrics.protocols=[fid]", "out=a", cwd=tmp_path).json
+    direct = robsynth(*common, "metrics.protocols=[fid_train40]", "out=b", cwd=tmp_path).json
+    assert against["figures"][0]["value"] == pytest.approx(direct["figures"][0]["value"], rel=1e-6)
+    assert "mnist5k/train, first 40" in str(against["protocols"])
+    refused = robsynth(*common, "statistics=mnist40.npz", "metrics.protocols=[fid_clean]", "out=c", cwd=tmp_path)
+    assert refused.status == 2
+    assert "was made with inception2015" in refused.complaint
+    with np.load(tmp_path / "mnist40.npz") as ours:
+        np.savez(tmp_path / "theirs.npz", mu=ours["mu"], sigma=ours["sigma"])
+    theirs = robsynth(*common, "statistics=theirs.npz", "metrics.protocols=[fid]", "out=d", cwd=tmp_path).json
+    assert theirs["figures"][0]["value"] == pytest.approx(against["figures"][0]["value"])
+    assert "made elsewhere" in str(theirs["protocols"])
+
+
+def test_statistics_that_are_none_are_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", mu=np.zeros(3))
+    with pytest.raises(RequestError, match=r"a\.npz has no arrays mu"):
+        load_statistics(tmp_path / "a.npz")
+    np.savez(tmp_path / "b.npz", mu=np.full(3, np.nan), sigma=np.eye(3))
+    with pytest.raises(RequestError, match="NaN"):
+        load_statistics(tmp_path / "b.npz")
+    with pytest.raises(RequestError, match="no file"):
+        load_statistics(tmp_path / "c.npz")
+
+
+def test_the_command_measures_what_others_made_and_a_repetition_takes_no_time(few_digits, tmp_path):
+    """An ADM-style file with labels, a judge's checkpoint and a plugin of the user's own, as a user would."""
+    labels = few_digits.test.labels.numpy()
+    np.savez(tmp_path / "gan.npz", arr_0=pixels(few_digits.test.images), arr_1=labels)
+    about = {"arch": "residual", "widths": [4, 8], "channels": 1, "shape": [1, 32, 32], "dataset": "mnist5k",
+             "label_names": list(few_digits.label_names)}  # fmt: skip
+    save_classifier(tmp_path / "judge.safetensors", build_classifier("residual", [4, 8], 1, 10, [0.1], [0.3]), about)
+    (tmp_path / "pooled.py").write_text(PLUGIN)
+    words = ["evaluate", "samples=gan.npz", "judge=judge.safetensors", "metrics.plugins=[pooled]",
+             "metrics.protocols=[fid_train_pooled,is_2splits_efficientnet_lite0]", "metrics.resamples=5"]  # fmt: skip
+    first = robsynth(*words, "out=a", cwd=tmp_path)
+    assert {"fid", "is", "is_share", "judge_score", "judge_share"} <= {f["metric"] for f in first.json["figures"]}
+    assert (tmp_path / first.json["report"]).is_file()
+    again = robsynth(*words, "out=b", cwd=tmp_path)
+    assert again.json["figures"] == first.json["figures"]
+    measured = json.loads((tmp_path / "b" / "stages" / "measure.json").read_text())
+    assert measured["wall_seconds"] < 2
+
+
+def test_folders_that_are_called_like_classes_say_what_their_images_show(few_digits, tmp_path):
+    for i, (image, label) in enumerate(zip(pixels(few_digits.test.images), few_digits.test.labels, strict=True)):
+        folder = tmp_path / "images" / few_digits.label_names[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[:, :, 0]).save(folder / f"{i}.png")
+    (tmp_path / "pooled.py").write_text(PLUGIN)
+    words = ["evaluate", "samples=images", "metrics.plugins=[pooled]", "metrics.protocols=[class_fid_train_pooled]"]
+    (figure,) = robsynth(*words, cwd=tmp_path).json["figures"]
+    assert figure["metric"] == "class_fid"
+    assert "no classes" not in figure.get("why", "")
+
+
+def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
+    """Statistics of 2,000 and of 20,000 images of 3 x 32 x 32: the same peak, but for what the shapes take."""
+    (tmp_path / "pooled.py").write_text(PLUGIN)
+    script = """
+import sys, resource, numpy as np, torch
+sys.path.insert(0, ".")
+from robsynth.config import Metrics
+from robsynth.data import DataSet, MemoryImages
+from robsynth.metrics.evaluate import Evaluation
+from robsynth.samples import open_samples
+few = MemoryImages("few", torch.randint(0, 256, (100, 3, 64, 64), dtype=torch.uint8), torch.zeros(100, dtype=torch.int64), ["a"])
+settings = Metrics(["fid_pooled"], 0, 1, plugins=["pooled"])
+evaluation = Evaluation(settings, torch.device("cpu"), "fp32", DataSet("few", few, few, "few"))
+evaluation.measure("x", open_samples(sys.argv[1]))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+    peaks = []
+    for count in (1_000, 20_000):
+        noise = np.random.default_rng(0).integers(0, 256, (count, 64, 64, 3), dtype=np.uint8)
+        np.savez(tmp_path / f"{count}.npz", arr_0=noise)
+        done = subprocess.run(
+            [sys.executable, "-c", script, f"{count}.npz"], cwd=tmp_path, capture_output=True, text=True,
+            env={**os.environ, "ROBSYNTH_CACHE": str(tmp_path / "cache")},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        peaks.append(int(done.stdout))
+    assert peaks[1] < peaks[0] + 100, peaks

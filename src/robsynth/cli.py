@@ -15,7 +15,8 @@ COMMANDS = {
     "train": "a robust classifier, or a baseline (model=baseline)",
     "synthesize": "a task's images into a sample store",
     "bundle": "a trained classifier as one small file that paints without its data set",
-    "evaluate": "a sample store, a folder of images or an .npz against a reference",
+    "evaluate": "samples of any origin against a data set, under named protocols",
+    "statistics": "a data set's reference statistics as a file, to measure against without it",
     "report": "tables and the HTML page from a record alone",
     "convert": "a checkpoint of the authors' library, or bare weights, into one of ours",
     "doctor": "what is here, and what to do about what is missing",
@@ -51,6 +52,7 @@ measures, records and reports. Started again it goes on where it was; what is fi
   seed=0  device=auto|cpu|cuda  precision=auto|fp32|bf16  debug=true
   tracker=wandb|none          tracker.mode=offline|online
   dataset= classifier= adversary= recipe.KEY= judge.KEY= baseline.KEY= tasks.TASK.KEY= samples.KEY= metrics.KEY=
+  curves.steps=[..] curves.eps=[..]  generation measured along these, with curves.count images each
 
 examples:
   robsynth reproduce
@@ -138,33 +140,64 @@ stdout: {"bundle", "sha1", "megabytes"}
     "evaluate": """\
 usage: robsynth evaluate samples=PATH [KEY=VALUE ...]
 
-Measures images against a data set.
+Measures images of any origin against a data set, under named protocols; what was measured before, not again.
 
-  samples=PATH                a sample store, a folder of images, or an .npz (images or arr_0: uint8, n x H x W x C)
-  reference=mnist5k           the data set
-  metrics.split=train|test    which of its parts
-  metrics.reference_count= metrics.kid_subsets= metrics.kid_subset_size= metrics.score_splits=
-  metrics.inception_weights=FILE  Inception weights with the final layer, for the Inception Score
+  samples=PATH                a sample store, a folder of images, an .npz (arr_0 or images: uint8, n x H x W x C;
+                              labels in arr_1 or wanted), an .npy, or fidelity:NAME, an input of torch-fidelity's
+  reference=mnist5k           the data set; reference.root=DIR says where it is
+  statistics=FILE             instead of it, a file of `robsynth statistics` or any .npz with mu and sigma (FID alone)
+  metrics=default|standard    for some hundred images on a laptop, or what papers report of 50,000
+  metrics.protocols=[NAME,...]  METRIC[COUNT][_SPLIT[COUNT]]... with METRIC one of fid, fid_infinity, class_fid, kid,
+                              is, precision_recall, density_coverage, memorised; then _SUBSETSxSIZE, _Nsplits, _kN,
+                              _clean or _torchmetrics (resizes), _EXTRACTOR, _bf16 or _fast: fid50k_train, fid10k_test,
+                              is50k, kid, precision_recall, fid50k_train_clean, is_efficientnet_lite0, fid_train_dinov2
+  metrics.resamples=200       bootstrap resamples of an interval; 0 for none
+  metrics.inception_weights=FILE|download  Inception weights with the final layer, for the Inception Score
+  metrics.plugins=[MODULE]    modules that register extractors of your own
   judge=FILE                  a classifier's checkpoint, for the judge's score and the share of the wanted class
-  out=DIR                     where the record goes (outputs/evaluate-... unless given)
+  out=DIR                     where record and report go (outputs/evaluate-... unless given)
   force=true  seed=0  device=auto|cpu|cuda  precision=auto|fp32|bf16  debug=true
 
-example:
-  robsynth evaluate samples=/tmp/inpainted reference=mnist5k metrics.kid_subset_size=50
+examples:
+  robsynth evaluate samples=/tmp/generated 'metrics.protocols=[fid_train2000,is_efficientnet_lite0]'
+  robsynth evaluate samples=gan.npz reference=cifar10 metrics=standard
+  robsynth evaluate samples=gan.npz statistics=cifar10_train_inception2015.npz 'metrics.protocols=[fid50k_train]'
 
-stdout: {"figures": [{"metric", "value", "protocol"}], "protocols", "record"}
+stdout: {"figures": [{"metric", "value", "protocol"}], "protocols", "record", "report"}
+""",
+    "statistics": """\
+usage: robsynth statistics reference=NAME [KEY=VALUE ...]
+
+Writes what FID needs of a data set: mean and covariance of the features of its images, with their provenance.
+
+  reference=mnist5k           the data set
+  protocol=fid50k_train       of which split, of how many of its images, with which extractor
+  metrics.inception_weights=FILE|download
+  out=FILE                    where (NAME_SPLIT_EXTRACTOR.npz unless given)
+  device=auto|cpu|cuda  precision=auto|fp32|bf16  debug=true
+
+example:
+  robsynth statistics reference=cifar10 protocol=fid50k_train out=cifar10_train.npz
+
+stdout: {"statistics", "count", "sha1", "about"}
 """,
     "report": """\
 usage: robsynth report [KEY=VALUE ...]
 
-Renders tables and a self-contained HTML page from a record and the pictures beside it.
+Renders tables, plots and a self-contained HTML page from a record and the pictures beside it, or compares records.
 
   record=PATH                 a record.json or its directory (the newest below outputs/ unless given)
+  records=[PATH,PATH,...]     several to compare: the settings and figures that differ, pictures side by side; runs that
+                              differ in nothing but the seed become mean and standard deviation
   out=DIR                     where (report/ beside the record unless given)
   readme=FILE                 also fill this file's blocks <!-- figures: RECORD --> ... <!-- end of figures -->
   debug=true
 
-stdout: {"tables", "page"} and, if asked for, "readme"
+examples:
+  robsynth report record=outputs/try
+  robsynth report records=[outputs/seed0,outputs/seed1,outputs/longer] out=outputs/compared
+
+stdout: {"tables", "latex", "figures", "page"}, for records {"page", "tables", "figures"}, and if asked for "readme"
 """,
     "convert": """\
 usage: robsynth convert checkpoint=FILE [KEY=VALUE ...]

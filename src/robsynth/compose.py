@@ -12,19 +12,30 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import robsynth
-from robsynth.config import TASKS, USES, Config, ConvertConfig, DoctorConfig, EvaluateConfig, ReportConfig, check
+from robsynth.config import (
+    TASKS,
+    USES,
+    Config,
+    ConvertConfig,
+    DoctorConfig,
+    EvaluateConfig,
+    ReportConfig,
+    StatisticsConfig,
+    check,
+)  # fmt: skip
 from robsynth.errors import RequestError
 
 # The file in conf/ and the dataclass of each configuration.
 ROOTS = {
     "config": Config,
     "evaluate": EvaluateConfig,
+    "statistics": StatisticsConfig,
     "report": ReportConfig,
     "convert": ConvertConfig,
     "doctor": DoctorConfig,
 }
 # Keys with a string for a value that have the name of a group of files, in which Hydra would look for the value.
-PLAIN = {"config": ("task",), "evaluate": ("samples", "judge"), "report": (), "convert": (), "doctor": ()}
+PLAIN = {"config": ("task",), "evaluate": ("samples", "judge")}
 
 
 def config_directory() -> Path:
@@ -137,7 +148,9 @@ def _check_word(word: str, command: str) -> None:
 
 
 def _compose(root: str, overrides: list[str]) -> Any:
-    plain = {key: word.split("=", 1)[1] for word in overrides for key in PLAIN[root] if word.startswith(f"{key}=")}
+    plain = {
+        key: word.split("=", 1)[1] for word in overrides for key in PLAIN.get(root, ()) if word.startswith(f"{key}=")
+    }
     for_hydra = [word for word in overrides if word.split("=")[0] not in plain]
     try:
         with initialize_config_dir(str(config_directory()), version_base="1.3"):

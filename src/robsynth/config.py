@@ -270,17 +270,29 @@ class Samples:
 
 @dataclass
 class Metrics:
-    """How sets of images are measured; the reference is always a data set's own images."""
+    """What is measured: sets of images under `protocols` (names as in metrics/protocols.py), classifiers by PGD.
 
-    split: str = choice("train", "test")
-    reference_count: int = number(least=2)
-    kid_subsets: int = number(least=1)
-    kid_subset_size: int = number(least=2)
-    score_splits: int = number(least=1)
+    `resamples` is the number of bootstrap resamples of an interval, 0 for none. `plugins` are modules to import that
+    register extractors of one's own.
+    """
+
+    protocols: list[str] = field(default_factory=list, metadata={"empty": True})
+    resamples: int = number(least=0)
     attack_steps: int = number(least=1)
     # Of how many test images accuracy is measured; of all without a number.
     accuracy_count: int | None = field(default=None, metadata={"least": 1})
+    # A file, or "download".
     inception_weights: str | None = None
+    plugins: list[str] = field(default_factory=list, metadata={"empty": True})
+
+
+@dataclass
+class Curves:
+    """Generation along one setting: at each number of steps and at each eps, of `count` images."""
+
+    steps: list[int] = field(default_factory=list, metadata={"least": 1, "empty": True})
+    eps: list[float] = field(default_factory=list, metadata={"above": 0, "empty": True})
+    count: int = number(least=1)
 
 
 @dataclass
@@ -327,21 +339,37 @@ class Config(Common):
     task: str = choice(*TASKS, default="generation")
     samples: Samples = field(default_factory=Samples)
     metrics: Metrics = field(default_factory=Metrics)
+    curves: Curves = field(default_factory=Curves)
     tracker: Tracker = field(default_factory=Tracker)
     model: str = choice("classifier", "baseline", default="classifier")
 
 
 @dataclass
 class EvaluateConfig(Common):
+    """Samples against a data set, or against exported `statistics` of one."""
+
     samples: str | None = None
     reference: Dataset = field(default_factory=Dataset)
+    statistics: str | None = None
     judge: str | None = None
     metrics: Metrics = field(default_factory=Metrics)
 
 
 @dataclass
+class StatisticsConfig(Common):
+    """What FID needs of a data set, as a file; `protocol` says of which split and with which extractor."""
+
+    reference: Dataset = field(default_factory=Dataset)
+    protocol: str = "fid50k_train"
+    metrics: Metrics = field(default_factory=Metrics)
+
+
+@dataclass
 class ReportConfig:
+    """One record to render, or several to compare: files or directories."""
+
     record: str | None = None
+    records: list[str] | None = None
     out: str | None = None
     readme: str | None = None
     debug: bool = False
@@ -375,7 +403,7 @@ USES: dict[str, tuple[str, ...]] = {
     "bundle": ("out", "debug", "device", "experiment", "scale", "dataset", "classifier", "tasks"),
     "reproduce": (
         *COMMON_KEYS, "classifier", "adversary", "recipe", "judge", "baseline", "tasks", "samples", "metrics",
-        "tracker", "select", "originals", "ensemble",
+        "curves", "tracker", "select", "originals", "ensemble",
     ),
 }  # fmt: skip
 
@@ -408,7 +436,7 @@ def check(config: Any, prefix: str = "") -> None:
 
 
 def _check_value(key: str, value: Any, limits: dict[str, Any]) -> None:
-    if value is None or not limits:
+    if value is None or (isinstance(value, str) and "allowed" not in limits) or not limits:
         return
     if "allowed" in limits:
         if value not in limits["allowed"]:

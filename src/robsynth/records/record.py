@@ -16,7 +16,7 @@ class Record:
     """One run, JSON-like throughout.
 
     `figures` have a protocol's name, which `protocols` describes; `history` has the rows of each training;
-    `pictures` name PNG files beside the record.
+    `pictures` name PNG files beside the record; `warnings` say what was odd about the images.
     """
 
     run: str
@@ -36,6 +36,7 @@ class Record:
     protocols: dict[str, dict[str, Any]]
     history: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     pictures: list[dict[str, str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     format: str = FORMAT
 
     def save(self, directory: Path) -> Path:

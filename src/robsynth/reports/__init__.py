@@ -1,5 +1,8 @@
-"""Tables, curves and the page, all rendered from a record alone."""
+"""Tables, plots and pages, rendered from records and the published figures that stand beside them."""
 
-from robsynth.reports.render import fill_readme, gallery, render
+from robsynth.reports.comparison import compare
+from robsynth.reports.page import gallery
+from robsynth.reports.readme import fill_readme
+from robsynth.reports.render import render
 
-__all__ = ["fill_readme", "gallery", "render"]
+__all__ = ["compare", "fill_readme", "gallery", "render"]

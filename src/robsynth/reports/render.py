@@ -1,38 +1,52 @@
-"""From a record to files that people look at."""
+"""From a record to files that people and programs look at."""
 
-import base64
 import json
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from robsynth.errors import RequestError, RunError
+from robsynth.errors import RequestError
 from robsynth.files import write_atomically, write_text
 from robsynth.records.record import FILE, Record, load_record
-from robsynth.reports.curves import curves_png
-from robsynth.reports.published import results_table
+from robsynth.reports.formats import FIGURE_COLUMNS, figure_row, latex, markdown, to_csv
+from robsynth.reports.page import page
+from robsynth.reports.plots import Plot, all_plots
+from robsynth.reports.published import beside_ours
 from robsynth.reports.tables import Table, all_tables, costs_table, unavailable
 
 
 def render(record_path: Path, out: Path) -> dict[str, Path]:
-    """Write `tables.md` and the self-contained `index.html` into `out`, with a copy of what they came from.
+    """Write a record's tables, plots and self-contained page into `out`, with a copy of what they came from.
 
-    Reads nothing but the record and the pictures that lie beside it. Below the record's own directory nothing is
-    copied.
+    Reads nothing but the record, the pictures that lie beside it and the published figures that this package ships.
+    Below the record's own directory nothing is copied.
+
+    Returns
+    -------
+    dict
+        The files: `tables` (Markdown), `latex`, `figures` (CSV, a row a figure) and `page`; `plots/*.png` lie
+        beside them.
     """
     record = load_record(record_path)
     source = record_path if record_path.is_dir() else record_path.parent
-    pictures = [{**picture, "content": _picture(source / picture["file"])} for picture in record.pictures]
+    pictures = [{**picture, "content": read_picture(source / picture["file"])} for picture in record.pictures]
     if not out.resolve().is_relative_to(source.resolve()):
         _copy(source / FILE if record_path.is_dir() else record_path, out / FILE)
         for picture in record.pictures:
             _copy(source / picture["file"], out / picture["file"])
-    written = {"tables": out / "tables.md", "page": out / "index.html"}
-    write_text(written["tables"], markdown(record))
-    write_text(written["page"], _page(record, pictures))
-    return written
+    plots, published = all_plots(record), beside_ours(record)
+    for plot in plots:
+        _write_bytes(out / "plots" / f"{plot.name}.png", plot.png)
+    texts = {
+        "tables.md": _markdown(record, published),
+        "tables.tex": latex([*all_tables(record), *published, costs_table(record)]),
+        "figures.csv": to_csv(FIGURE_COLUMNS, map(figure_row, record.figures)),
+        "index.html": _page(record, pictures, plots, published),
+    }
+    for name, text in texts.items():
+        write_text(out / name, text)
+    return dict(zip(("tables", "latex", "figures", "page"), (out / name for name in texts), strict=True))
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -40,15 +54,19 @@ def _copy(source: Path, target: Path) -> None:
         write_atomically(target, lambda copy: shutil.copyfileobj(file, copy))
 
 
-def _picture(path: Path) -> bytes:
+def _write_bytes(path: Path, content: bytes) -> None:
+    write_atomically(path, lambda file: file.write(content))
+
+
+def read_picture(path: Path) -> bytes:
+    """The PNG that a record names; a RequestError says which was lost."""
     try:
         return path.read_bytes()
     except OSError as error:
         raise RequestError(f"{path}: a picture of the record that cannot be read ({error.strerror})") from None
 
 
-def markdown(record: Record) -> str:
-    """All tables of a record."""
+def _markdown(record: Record, published: list[Table]) -> str:
     lines = [
         f"# {record.experiment or record.run}",
         "",
@@ -57,81 +75,25 @@ def markdown(record: Record) -> str:
         f"commit `{record.commit or 'none'}`.",
         "",
     ]
-    for table in [*all_tables(record), costs_table(record)]:
-        lines += [f"## {table.title}", "", *_with_notes(table)]
-    if reasons := unavailable(record):
-        lines += ["## Not available", "", *[f"- {reason}" for reason in reasons], ""]
+    for table in [*all_tables(record), *published, costs_table(record)]:
+        lines += [f"## {table.title}", "", markdown(table), ""]
+    for title, remarks in (("Not available", unavailable(record)), ("Warnings", record.warnings)):
+        if remarks:
+            lines += [f"## {title}", "", *[f"- {remark}" for remark in remarks], ""]
     return "\n".join(lines)
 
 
-def _with_notes(table: Table) -> list[str]:
-    return [
-        table.markdown(),
-        "",
-        *(["Protocols: " + "; ".join(table.notes) + ".", ""] if table.notes else []),
-    ]
-
-
-def _page(record: Record, pictures: list[dict[str, Any]]) -> str:
-    from jinja2 import Environment, PackageLoader
-    from markupsafe import Markup, escape
-
-    def code(text: str) -> Markup:
-        """`word` to <code>word</code>."""
-        return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
-
-    environment = Environment(loader=PackageLoader("robsynth.reports", "."), autoescape=True, trim_blocks=True)
-    environment.filters["code"] = code
-    return environment.get_template("page.html.j2").render(
+def _page(record: Record, pictures: Sequence[Mapping[str, Any]], plots: list[Plot], published: list[Table]) -> str:
+    return page(
+        "page.html.j2",
+        title=record.experiment or record.run,
         record=record,
-        tables=[*all_tables(record), costs_table(record)],
-        pictures=[{**picture, "data": _data_url(picture["content"])} for picture in pictures],
-        curves=_data_url(curves_png(record.history)) if record.history else None,
+        pictures=pictures,
+        tables=all_tables(record),
+        plots=plots,
+        published=published,
         missing=unavailable(record),
+        costs=costs_table(record),
         config=json.dumps(record.config, indent=2),
         versions=json.dumps(record.versions, indent=2),
     )
-
-
-def gallery(path: Path, title: str, picture: bytes, rows: Sequence[str], facts: Mapping[str, Any]) -> None:
-    """A self-contained page with one picture, the names of its rows and what it was made with."""
-    from jinja2 import Environment, PackageLoader
-
-    environment = Environment(loader=PackageLoader("robsynth.reports", "."), autoescape=True, trim_blocks=True)
-    page = environment.get_template("gallery.html.j2")
-    write_text(path, page.render(title=title, picture=_data_url(picture), rows=rows, facts=facts))
-
-
-def _data_url(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
-
-
-RESULTS = re.compile(r"(<!-- results of the paper: (\S+) -->\n).*?(<!-- end of results -->)", re.S)
-BLOCK = re.compile(r"(<!-- figures: (\S+) -->\n).*?(<!-- end of figures -->)", re.S)
-
-
-def fill_readme(readme: Path) -> str:
-    """`readme` with each block between `<!-- figures: RECORD -->` and `<!-- end of figures -->` rendered anew.
-
-    So is the block between `<!-- results of the paper: PUBLISHED -->` and `<!-- end of results -->`. RECORD and
-    PUBLISHED are paths relative to the readme.
-    """
-
-    def block(match: re.Match[str]) -> str:
-        record = load_record(readme.parent / match[2])
-        tables = [line for table in all_tables(record) for line in [f"**{table.title}**", "", *_with_notes(table)]]
-        reasons = [f"- {reason}" for reason in unavailable(record)]
-        return match[1] + "\n" + "\n".join([*tables, *reasons, *([""] if reasons else [])]) + match[3]
-
-    def results(match: re.Match[str]) -> str:
-        table = results_table(readme.parent / match[2], readme.parent)
-        return f"{match[1]}\n{table.markdown()}\n\n{match[3]}"
-
-    try:
-        text = readme.read_text()
-    except OSError as error:
-        raise RequestError(f"readme: {readme} cannot be read ({error.strerror})") from None
-    filled, found = BLOCK.subn(block, RESULTS.sub(results, text))
-    if not found:
-        raise RunError(f"{readme}: has no block <!-- figures: RECORD --> to fill")
-    return filled

@@ -1,10 +1,47 @@
 """Tables of figures; one column never holds two protocols."""
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from robsynth.metrics.figures import METRICS
 from robsynth.records.record import Record
+
+# The tables of a record, each with its metrics in order.
+TABLES = {
+    "Classifiers": ("clean_accuracy", "robust_accuracy"),
+    "Sets of images": ("fid", "fid_infinity", "class_fid", "kid", "is", "is_share"),
+    "Fidelity and variety": ("precision", "recall", "density", "coverage"),
+    "Images that are in the training data": ("copies", "memorised"),
+    "What the judge says": ("judge_score", "judge_score_share", "judge_share"),
+    "Against the original": ("psnr", "ssim", "lpips"),
+    "Against the original, inside the hole": ("psnr_masked", "ssim_masked", "lpips_masked"),
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A text, and after it how far the figure may be off; `title` says more to those who ask."""
+
+    text: str
+    range: str = ""
+    title: str = ""
+    best: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.text} {self.range}".strip()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells ready for any format. The first `words` columns begin at their left, figures end at their right."""
+
+    title: str
+    header: list[str]
+    rows: list[list[Cell]]
+    notes: list[str] = field(default_factory=list)
+    words: int = 1
 
 
 @dataclass(frozen=True)
@@ -13,93 +50,114 @@ class Column:
     protocol: str
 
 
-@dataclass(frozen=True)
-class Table:
-    """Cells as texts, ready for any format; `notes` say what the columns' protocols are.
-
-    All columns but the first are figures and end at their right, unless `left` is set.
-    """
-
-    title: str
-    header: list[str]
-    rows: list[list[str]]
-    notes: list[str]
-    left: bool = False
-
-    def markdown(self) -> str:
-        rest = "---" if self.left else "---:"
-        lines = [self.header, ["---", *[rest] * (len(self.header) - 1)], *self.rows]
-        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def is_point(figure: Mapping[str, Any]) -> bool:
+    """Whether a figure is a point of a curve, which stands in no ordinary table."""
+    return figure.get("at") is not None
 
 
-def figures_table(record: Record, title: str, metrics: list[str]) -> Table | None:
+def interval_of(figure: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The interval of a figure that has a finite one; that of an infinite PSNR says nothing."""
+    low, high = figure.get("interval") or (math.nan, math.nan)
+    return (low, high) if math.isfinite(low) and math.isfinite(high) else None
+
+
+def figures_table(record: Record, title: str, metrics: tuple[str, ...]) -> Table | None:
     """Subjects down, a column for each protocol under which one of `metrics` was measured; None without any."""
-    found = [figure for figure in record.figures if figure["metric"] in metrics]
-    columns: list[Column] = []
-    for metric in metrics:
-        for figure in found:
-            column = Column(metric, figure["protocol"])
-            if figure["metric"] == metric and column not in columns:
-                columns.append(column)
+    found = [figure for figure in record.figures if figure["metric"] in metrics and not is_point(figure)]
+    in_order = sorted(found, key=lambda figure: metrics.index(figure["metric"]))
+    columns = list(dict.fromkeys(Column(figure["metric"], figure["protocol"]) for figure in in_order))
     if not columns:
         return None
-    subjects = list(dict.fromkeys(figure["subject"] for figure in found))
-    cells = {(figure["subject"], Column(figure["metric"], figure["protocol"])): figure for figure in found}
-    rows = [[_title(subject), *[_cell(cells.get((subject, column))) for column in columns]] for subject in subjects]
-    header = [""] + [_heading(column, columns) for column in columns]
-    notes = [f"{_heading(column, columns)}: `{column.protocol}`" for column in columns]
-    return Table(title, header, rows, notes)
+    measured = {(figure["subject"], Column(figure["metric"], figure["protocol"])): figure for figure in found}
+    rows = [
+        [Cell(subject_title(subject)), *[figure_cell(measured.get((subject, column))) for column in columns]]
+        for subject in dict.fromkeys(figure["subject"] for figure in found)
+    ]
+    headings = [_heading(column, columns) for column in columns]
+    return Table(title, ["", *headings], rows, [_protocols(headings, columns)])
 
 
-def _title(subject: str) -> str:
+def _protocols(headings: list[str], columns: list[Column]) -> str:
+    """Each protocol once, after all columns that it holds for."""
+    under: dict[str, list[str]] = {}
+    for heading, column in zip(headings, columns, strict=True):
+        under.setdefault(column.protocol, []).append(heading)
+    return "Protocols: " + "; ".join(f"{', '.join(found)}: `{protocol}`" for protocol, found in under.items()) + "."
+
+
+def subject_title(subject: str) -> str:
     return subject.replace("_", " ") if subject != "wgan_gp" else "WGAN-GP"
 
 
+def metric_title(metric: str) -> str:
+    """The metric's name, its unit where a figure means nothing without it, and which way is better."""
+    known = METRICS[metric]
+    unit = f", {known.unit}" if known.unit in ("dB", "x 1000") else ""
+    return f"{known.title}{unit} {'↑' if known.better == 'higher' else '↓'}"
+
+
 def _heading(column: Column, columns: list[Column]) -> str:
-    metric = METRICS[column.metric]
     same = [other for other in columns if other.metric == column.metric]
-    number = f" ({same.index(column) + 1})" if len(same) > 1 else ""
-    arrow = {"higher": "↑", "lower": "↓"}[metric.better]
-    unit = f", {metric.unit}" if metric.unit in ("dB", "x 1000") else ""
-    return f"{metric.title}{number}{unit} {arrow}"
+    title, space, arrow = metric_title(column.metric).rpartition(" ")
+    return f"{title} ({same.index(column) + 1}){space}{arrow}" if len(same) > 1 else f"{title}{space}{arrow}"
 
 
-def _cell(figure: dict[str, Any] | None) -> str:
+def figure_cell(figure: Mapping[str, Any] | None) -> Cell:
+    """Value and 95 % interval, or else spread, in the metric's digits; the protocol for its title."""
     if figure is None:
-        return ""
+        return Cell("")
     if figure["value"] is None:
-        return "n/a"
-    digits = METRICS[figure["metric"]].digits
-    spread = f" ± {figure['spread']:.{digits}f}" if figure.get("spread") is not None else ""
-    return f"{figure['value']:.{digits}f}{spread}"
+        return Cell("n/a", title=f"{figure['protocol']}; {figure.get('why', 'not measured')}")
+    return Cell(_number(figure, figure["value"]), _range(figure), _about(figure))
+
+
+def _number(figure: Mapping[str, Any], value: float) -> str:
+    return f"{value:.{METRICS[figure['metric']].digits}f}"
+
+
+def _range(figure: Mapping[str, Any]) -> str:
+    seeds = figure.get("seeds", 1) > 1
+    spread, interval = figure.get("spread"), interval_of(figure)
+    parts = []
+    if spread is not None and (seeds or interval is None):
+        parts.append(f"± {_number(figure, spread)}")
+    if interval is not None:
+        parts.append(f"[{_number(figure, interval[0])}, {_number(figure, interval[1])}]")
+    return " ".join(parts)
+
+
+def _about(figure: Mapping[str, Any]) -> str:
+    parts = [figure["protocol"]]
+    if figure.get("count") is not None:
+        parts.append(f"{figure['count']} images")
+    if figure.get("seeds", 1) > 1:
+        parts.append(f"mean, standard deviation and 95 % t-interval of {figure['seeds']} seeds")
+    elif interval_of(figure) is not None:
+        parts.append("95 % interval")
+    elif figure.get("spread") is not None:
+        parts.append("± standard deviation")
+    if figure.get("error") is not None:
+        parts.append(f"standard error {figure['error']:.3g}")
+    return "; ".join(parts)
+
+
+def all_tables(record: Record) -> list[Table]:
+    """The tables of a record's figures, those that have rows."""
+    tables = [figures_table(record, title, metrics) for title, metrics in TABLES.items()]
+    return [table for table in tables if table is not None]
 
 
 def costs_table(record: Record) -> Table:
     """What each stage took."""
-    rows = [
-        [
-            stage["name"],
-            f"{stage['wall_seconds']:.0f}",
-            f"{stage['cpu_seconds']:.0f}",
-            f"{stage['peak_memory_gb']:.1f}",
-        ]
-        for stage in record.stages
-    ]
-    total = [sum(stage[key] for stage in record.stages) for key in ("wall_seconds", "cpu_seconds")]
-    peak = max((stage["peak_memory_gb"] for stage in record.stages), default=0)
-    rows.append(["all", f"{total[0]:.0f}", f"{total[1]:.0f}", f"{peak:.1f}"])
-    return Table("Costs", ["stage", "wall s", "CPU s", "peak GiB so far"], rows, [])
 
+    def row(name: str, wall: float, cpu: float, peak: float) -> list[Cell]:
+        return [Cell(name), Cell(f"{wall:.0f}"), Cell(f"{cpu:.0f}"), Cell(f"{peak:.1f}")]
 
-def all_tables(record: Record) -> list[Table]:
-    """The tables of a record, those that have rows."""
-    tables = [
-        figures_table(record, "Classifiers", ["clean_accuracy", "robust_accuracy"]),
-        figures_table(record, "Sets of images", ["fid", "kid", "is"]),
-        figures_table(record, "What the judge says", ["judge_score", "judge_share"]),
-        figures_table(record, "Against the original", ["psnr", "ssim"]),
-    ]
-    return [table for table in tables if table is not None]
+    stages = [(stage["wall_seconds"], stage["cpu_seconds"], stage["peak_memory_gb"]) for stage in record.stages]
+    rows = [row(stage["name"], *costs) for stage, costs in zip(record.stages, stages, strict=True)]
+    wall, cpu, peak = zip(*stages, strict=True) if stages else ((), (), ())
+    rows.append(row("all", sum(wall), sum(cpu), max(peak, default=0)))
+    return Table("Costs", ["stage", "wall s", "CPU s", "peak GiB so far"], rows)
 
 
 def unavailable(record: Record) -> list[str]:

