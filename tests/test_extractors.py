@@ -127,18 +127,12 @@ def test_inception_in_bf16_is_near_and_has_another_digest(inception, images):
 
 
 @pytest.mark.parametrize("name", ["inception2015", "efficientnet_lite0"])
-def test_an_images_features_do_not_depend_on_its_neighbours(name, images, inception):
+def test_features_depend_neither_on_the_neighbours_nor_on_three_equal_channels(name, images, inception):
     extractor = inception if name == "inception2015" else open_extractor(name, "fp32", CPU)
     whole = extractor(images)["features"]
     assert whole.shape == (30, extractor.dimensions)
-    for rows in (slice(0, 1), slice(7, 20), slice(22, 30)):
-        assert np.array_equal(extractor(images[rows])["features"], whole[rows])
-
-
-@pytest.mark.parametrize("name", ["inception2015", "efficientnet_lite0"])
-def test_grey_images_are_repeated_over_three_channels(name, images, inception):
-    extractor = inception if name == "inception2015" else open_extractor(name, "fp32", CPU)
-    assert np.array_equal(extractor(images[:3])["features"], extractor(images[:3].repeat(3, 3))["features"])
+    assert np.array_equal(extractor(images[:1])["features"], whole[:1])
+    assert np.array_equal(extractor(images[22:].repeat(3, 3))["features"], whole[22:])
 
 
 def test_weights_come_from_a_file_then_torch_hub_then_the_package(hub, whole):
@@ -232,10 +226,9 @@ def test_efficientnet_knows_what_it_sees():
 
 
 def test_efficientnet_in_bf16_is_near(images):
-    a, b = (
-        open_extractor("efficientnet_lite0", precision, CPU)(images[:5])["features"] for precision in ("fp32", "bf16")
-    )
-    assert np.linalg.norm(a - b) < 0.1 * np.linalg.norm(a)
+    exact, fast = (open_extractor("efficientnet_lite0", precision, CPU)(images[:5]) for precision in ("fp32", "bf16"))
+    for name in ("features", "logits"):
+        assert np.corrcoef(exact[name].ravel(), fast[name].ravel())[0, 1] > 0.97
 
 
 def test_the_judge_sees_images_as_its_data_has_them(images):
@@ -299,7 +292,7 @@ def test_clip_is_torch_fidelitys(clip_file, images):
 
 def test_a_clip_that_is_not_openais_is_not_loaded(clip_file):
     clip_file.write_bytes(clip_file.read_bytes() + b"\0")
-    with pytest.raises(RequestError, match="its sha256 is .*, allowed: the one in its name"):
+    with pytest.raises(RequestError, match=r"its sha256 is .*, allowed: the one in its name"):
         open_extractor("clip", "fp32", CPU)
 
 
@@ -341,7 +334,7 @@ def test_dinov2_is_what_torch_hub_has(hub, images):
 def test_dinov2_weights_that_are_more_than_tensors_are_not_loaded(hub):
     (hub.parent / DINOV2_CODE).mkdir()
     torch.save(torch.nn.Linear(1, 1), hub / "dinov2_vitb14_pretrain.pth")
-    with pytest.raises(RequestError, match="dinov2_vitb14_pretrain.pth: not dinov2's weights"):
+    with pytest.raises(RequestError, match=r"dinov2_vitb14_pretrain\.pth: not dinov2's weights"):
         open_extractor("dinov2", "fp32", CPU)
 
 
@@ -368,10 +361,10 @@ def own(monkeypatch):
 def test_a_network_of_ones_own_is_opened_by_its_name(own, images):
     own("pooled", lambda device: Pooled(255.0))
     extractor = open_extractor("pooled", "fp32", CPU)
-    expected = (images.reshape(30, 2, 16, 2, 16).mean((2, 4), dtype=np.float64) / 256).reshape(30, 4)
+    expected = (images.reshape(30, 2, 16, 2, 16).mean((2, 4), dtype=np.float64) / 255).reshape(30, 4)
     found = extractor(images)
     assert np.abs(found["features"][:, :4] - expected).max() <= 1e-5
-    assert found["features"].shape == found["features"][:, : 3 * 4].shape
+    assert found["features"].shape == (30, extractor.dimensions) == (30, 3 * 4)
     assert extractor.has_logits
 
 
@@ -417,8 +410,7 @@ def in_empty_directory(tmp_path, monkeypatch, own):
     """A working directory whose modules are forgotten afterwards."""
     from torch_fidelity import registry
 
-    for name in ("FEATURE_EXTRACTORS_REGISTRY",):
-        monkeypatch.setattr(registry, name, dict(getattr(registry, name)))
+    monkeypatch.setattr(registry, "FEATURE_EXTRACTORS_REGISTRY", dict(registry.FEATURE_EXTRACTORS_REGISTRY))
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.chdir(tmp_path)
     yield tmp_path
@@ -442,7 +434,7 @@ def test_changed_code_has_another_digest_though_no_weight_changed(in_empty_direc
     digests = []
     for divisor in ("/ 2", "/ 4"):
         (in_empty_directory / "my_networks.py").write_text(
-            PLUGIN.replace("/ 2", divisor).replace("mean_colour", f"x{divisor[2]}")
+            PLUGIN.replace("/ 2", divisor).replace("mean_colour", f"mean{divisor[2]}")
         )
         sys.modules.pop("my_networks", None)
         load_plugins(["my_networks"])
@@ -456,7 +448,7 @@ def test_a_plugin_that_fails_is_named_in_one_line(in_empty_directory):
         RequestError, match=r"metrics\.plugins: my_broken_networks cannot be .* \(ValueError: two lines\)"
     ):
         load_plugins(["my_broken_networks"])
-    with pytest.raises(RequestError, match=r"metrics\.plugins: my_absent_networks cannot be .* ModuleNotFoundError"):
+    with pytest.raises(RequestError, match=r"metrics\.plugins: my_absent_networks cannot be .* \(ModuleNotFoundError"):
         load_plugins(["my_absent_networks"])
 
 

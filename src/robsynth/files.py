@@ -96,6 +96,11 @@ def file_sha1(path: Path) -> str:
         return hashlib.file_digest(file, "sha1").hexdigest()
 
 
+def shown(path: Path) -> str:
+    """A path as a record may have it: without the name of the user."""
+    return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
+
+
 def cache_directory() -> Path:
     """Where copies of what is costly are kept: ROBSYNTH_CACHE, or robsynth under the user's cache directory."""
     if named := os.environ.get("ROBSYNTH_CACHE"):

@@ -15,8 +15,8 @@ from robsynth.metrics.uncertainty import bootstrap_interval
 from robsynth.samples import Inspection, Samples
 
 Each = Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
-DETAILS = {
-    "psnr": {},
+DETAILS: dict[str, dict[str, str]] = {
+    "psnr": {"equal images": "count as one grey level off in one channel of one pixel"},
     "ssim": {"window": "11x11 Gaussian, sigma 1.5, at every pixel, mirrored at the edges"},
     "lpips": {"network": "AlexNet, linear heads 0.1 (Zhang et al., 2018)"},
 }
@@ -24,52 +24,64 @@ DETAILS = {
 
 def compared(subject: str, samples: Samples, looked_at: Inspection, resamples: int) -> list[Figure]:
     """PSNR, SSIM and LPIPS of samples that know their originals, and of the part that their masks let change."""
-    return [
-        _figure(subject, metric, masked, samples, looked_at, resamples)
-        for masked in (False, True)
-        for metric in DETAILS
-        if "original" in samples.has and (not masked or "mask" in samples.has)
-    ]
+    if "original" not in samples.has:
+        return []
+    measures, missing = _measures(min(samples.shape[:2]))
+    masked = (False, True) if "mask" in samples.has else (False,)
+    content = [__version__, sorted(measures), len(masked), looked_at.digests, looked_at.about]
+    each = arrays_once("pairs", content, lambda: _each(samples, measures, masked))
+    figures = []
+    for hole in masked:
+        for metric in DETAILS:
+            name = f"{metric}_masked" if hole else metric
+            protocol = _protocol(metric, name, hole, len(samples), resamples)
+            found = _mean(each[name], resamples) if metric in measures else {"value": None, "why": missing[metric]}
+            figures.append(Figure(subject, name, protocol=protocol, count=len(samples), **found))
+    return figures
 
 
-def _figure(subject: str, metric: str, masked: bool, samples: Samples, looked_at: Inspection, resamples: int) -> Figure:
-    count = len(samples)
-    name = f"{metric}_masked" if masked else metric
+def _measures(side: int) -> tuple[dict[str, Each], dict[str, str]]:
+    """What can be measured of images of this side, and why the rest cannot."""
+    measures: dict[str, Each] = {"psnr": _psnr, "ssim": pairs.ssim_each}
+    try:
+        lpips = pairs.open_lpips()
+    except RequestError as error:
+        return measures, {"lpips": f"not available: {error}"}
+    if side < lpips.smallest:
+        return measures, {"lpips": f"not available: it needs {lpips.smallest} pixels a side, found {side}"}
+    measures["lpips"] = lambda images, originals, mask: pairs.lpips_each(lpips, images, originals, mask)
+    return measures, {}
+
+
+def _psnr(images: np.ndarray, originals: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """PSNR, which is infinite for equal images, with a ceiling: the least difference that there is."""
+    ceiling = 10 * np.log10(255**2 * images[0].size)
+    return np.minimum(pairs.psnr_each(images, originals, mask), ceiling)
+
+
+def _each(samples: Samples, measures: dict[str, Each], masked: tuple[bool, ...]) -> dict[str, np.ndarray]:
+    """Every image's figures, (n,) under each name, in one reading of the samples."""
+    rows: dict[str, list[np.ndarray]] = {}
+    for chunk in samples.chunks():
+        assert chunk.original is not None
+        for metric, measure in measures.items():
+            for hole in masked:
+                name = f"{metric}_masked" if hole else metric
+                rows.setdefault(name, []).append(measure(chunk.images, chunk.original, chunk.mask if hole else None))
+    return {name: np.concatenate(parts) for name, parts in rows.items()}
+
+
+def _mean(each: np.ndarray, resamples: int) -> dict[str, Any]:
+    if odd := int((~np.isfinite(each)).sum()):
+        why = f"not available: {odd} of {len(each)} images have nothing to compare"
+        return {"value": None, "why": why}
+    interval = bootstrap_interval(each, resamples, SEED) if resamples else None
+    return {"value": float(each.mean()), "interval": interval}
+
+
+def _protocol(metric: str, name: str, hole: bool, count: int, resamples: int) -> Protocol:
     details: dict[str, Any] = {"against": "the original image", "images": count, "average": "of the images' figures"}
-    details |= DETAILS[metric] | ({"where": "the pixels that may change"} if masked else {})
+    details |= DETAILS[metric] | ({"where": "the pixels that may change"} if hole else {})
     if resamples:
         details["interval"] = f"95 %, bootstrap over the images, {resamples} resamples"
-    protocol = Protocol(f"{name}{count}", details)
-    try:
-        measure = _measure(metric)
-    except RequestError as error:
-        return Figure(subject, name, None, protocol, count, why=f"not available: {error}")
-
-    def work() -> dict[str, np.ndarray]:
-        rows = [
-            measure(chunk.images, chunk.original, chunk.mask if masked else None)
-            for chunk in samples.chunks()
-            if chunk.original is not None
-        ]
-        return {"each": np.concatenate(rows)}
-
-    content = [__version__, name, details, looked_at.digests, looked_at.about]
-    try:
-        each = arrays_once("pairs", content, work)["each"]
-    except pairs.TooSmall as error:
-        return Figure(subject, name, None, protocol, count, why=f"not available: {error}")
-    if not np.isfinite(each).all():
-        odd = int((~np.isfinite(each)).sum())
-        why = (
-            f"not available: {odd} of {count} images equal their originals where they are compared, or are not compared"
-        )
-        return Figure(subject, name, None, protocol, count, why=why)
-    interval = bootstrap_interval(each, resamples, SEED) if resamples else None
-    return Figure(subject, name, float(each.mean()), protocol, count, interval=interval)
-
-
-def _measure(metric: str) -> Each:
-    if metric == "lpips":
-        lpips = pairs.open_lpips()
-        return lambda images, originals, mask: pairs.lpips_each(lpips, images, originals, mask)
-    return pairs.psnr_each if metric == "psnr" else pairs.ssim_each
+    return Protocol(f"{name}{count}", details)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 from robsynth.errors import RequestError
-from robsynth.files import file_sha1
+from robsynth.files import file_sha1, shown
 
 ALEXNET = "alexnet-owt-7be5be79.pth"
 ALEXNET_URL = f"https://download.pytorch.org/models/{ALEXNET}"
@@ -107,7 +107,7 @@ def open_lpips() -> Lpips:
 
     path = Path(torch.hub.get_dir()) / "checkpoints" / ALEXNET
     if not path.is_file():
-        raise RequestError(f"LPIPS: no file {path}; allowed: AlexNet's weights there, from {ALEXNET_URL}")
+        raise RequestError(f"LPIPS: no file {shown(path)}; allowed: AlexNet's weights there, from {ALEXNET_URL}")
     network = alexnet(weights=None)
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
