@@ -103,7 +103,7 @@ def test_every_figure_has_its_protocol_and_missing_ones_their_reason(evaluation,
 def test_the_reference_against_itself_is_nothing(few_digits, suffix):
     evaluation = Evaluation(Metrics([f"fid{suffix}", f"memorised{suffix}"], 0, 1), CPU, "fp32", few_digits)
     found = {f.metric: f.value for f in evaluation.measure("self", DataSamples("self", few_digits.train, 40))}
-    assert found["fid"] == pytest.approx(0, abs=1e-6)
+    assert found["fid"] == pytest.approx(0, abs=1e-3)
     assert found["copies"] == 40
     assert found["memorised"] == 1
 

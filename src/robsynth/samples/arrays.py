@@ -1,10 +1,10 @@
 """Arrays in .npy and .npz files, read from front to back and never whole."""
 
-import math
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
@@ -45,7 +45,8 @@ class ArrayFile:
                 )
             if fortran and len(self.shape) > 1:
                 raise RequestError(f"{self.where}: is in Fortran order; allowed: C order, as by np.ascontiguousarray")
-            if size != file.tell() + math.prod(self.shape) * self.dtype.itemsize:
+            bytes_of_rows = int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
+            if size != file.tell() + bytes_of_rows:
                 raise EOFError(f"{size} bytes do not hold {self.dtype} {self.shape}")
 
     def __len__(self) -> int:
@@ -107,7 +108,7 @@ def _fill(array: np.ndarray, file: IO[bytes]) -> None:
 
 
 class ArraySamples(Samples):
-    """Samples in files of arrays, one file after the other; a file's arrays are named as in `SampleSet`.
+    """Samples in files of arrays, one after the other: each maps a `SampleSet`'s names to arrays of one length.
 
     Raises
     ------
@@ -116,30 +117,38 @@ class ArraySamples(Samples):
     """
 
     def __init__(self, name: str, files: list[dict[str, ArrayFile]]) -> None:
+        images = files[0]["images"]
         for arrays in files:
-            _check(arrays, files[0])
-        height, width, channels = files[0]["images"].shape[1:]
-        self.name, self.shape, self.warnings = name, (height, width, channels), []
+            _check(arrays, images, set(files[0]))
+        _, *size = images.shape
+        self.name, self.shape, self.warnings = name, (size[0], size[1], size[2]), []
         self.has = frozenset(files[0])
         self._files = files
-        self._wanted = _labels(files) if "wanted" in self.has else None
 
     def __len__(self) -> int:
         return sum(len(arrays["images"]) for arrays in self._files)
 
-    @property
+    @cached_property
     def wanted(self) -> np.ndarray | None:
-        return self._wanted
+        if "wanted" not in self.has:
+            return None
+        parts = [part for arrays in self._files for part in arrays["wanted"].chunks(len(arrays["wanted"]))]
+        return np.concatenate(parts).astype(np.int64)
 
     def chunks(self, size: int = 500, most: int | None = None) -> Iterator[SampleSet]:
-        pieces = self._pieces(size)
+        left = len(self) if most is None else min(most, len(self))
         held: list[SampleSet] = []
-        for rows in ranges(len(self), size, most):
-            while sum(map(len, held)) < len(rows):
-                held.append(next(pieces))
-            whole = SampleSet.joined(held)
-            yield whole.take(slice(len(rows)))
-            held = [whole.take(slice(len(rows), None))]
+        for piece in self._pieces(size):
+            while left and len(piece):
+                room = min(size, left) - sum(map(len, held))
+                held.append(piece.take(slice(0, room)))
+                piece = piece.take(slice(room, len(piece)))
+                if sum(map(len, held)) == min(size, left):
+                    yield SampleSet.joined(held)
+                    left -= min(size, left)
+                    held = []
+            if not left:
+                return
 
     def _pieces(self, size: int) -> Iterator[SampleSet]:
         """The rows of each file by themselves, at most `size` at a time."""
@@ -148,19 +157,28 @@ class ArraySamples(Samples):
                 yield SampleSet(**dict(zip(arrays, parts, strict=True)))
 
 
-def _check(arrays: dict[str, ArrayFile], first: dict[str, ArrayFile]) -> None:
+def _check(arrays: dict[str, ArrayFile], first: ArrayFile, names: set[str]) -> None:
     images = arrays["images"]
-    row_bytes = math.prod(images.shape[1:]) * images.dtype.itemsize
-    check_images(images.where, images.shape, images.dtype, lambda: images.chunks(max(1, PIECE // max(1, row_bytes))))
-    if set(arrays) != set(first) or images.shape[1:] != first["images"].shape[1:]:
-        raise RequestError(
-            f"{images.path}: holds {', '.join(arrays)} of {images.shape[1:]}, "
-            f"allowed: {', '.join(first)} of {first['images'].shape[1:]}, as in {first['images'].path.name}"
-        )
+    check_images(images.where, images.shape, images.dtype, lambda: images.chunks(ROWS))
+    if set(arrays) != names or images.shape[1:] != first.shape[1:]:
+        raise RequestError(f"{images.where}: has other arrays or images of another size than {first.where}")
     for name, array in arrays.items():
         check_beside(array.where, name, array.shape, array.dtype, images.shape)
 
 
-def _labels(files: list[dict[str, ArrayFile]]) -> np.ndarray:
-    arrays = [arrays["wanted"] for arrays in files]
-    return np.concatenate([part for array in arrays for part in array.chunks(len(array))]).astype(np.int64)
+def open_npy(path: Path) -> ArraySamples:
+    """Images uint8 (n, H, W, C) in an .npy file."""
+    return ArraySamples(path.name, [{"images": ArrayFile(path)}])
+
+
+def open_npz(path: Path) -> ArraySamples:
+    """An .npz with `arr_0` and perhaps labels in `arr_1`, as ADM has it, or with `images` and `wanted`."""
+    there = names_in(path)
+    found = {
+        name: ArrayFile(path, next(alias for alias in aliases if alias in there))
+        for name, aliases in ALIASES.items()
+        if any(alias in there for alias in aliases)
+    }
+    if "images" not in found:
+        raise RequestError(f"{path}: has no array called images or arr_0; found {', '.join(there) or 'none'}")
+    return ArraySamples(path.name, [found])

@@ -1,7 +1,6 @@
-"""One look at every pixel: what samples are, in digests, and what is odd about them."""
+"""A look at every pixel before anything is measured: digests for caches, and what is odd."""
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,42 +8,43 @@ import numpy as np
 from robsynth.progress import track
 from robsynth.samples.source import Samples, SampleSet
 
-# From so many chunks on there is a progress bar.
-MANY = 10
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was seen of samples.
-
-    `digests` are of each chunk's shape and pixels, 16 hex characters each, whatever the images were read from;
-    `about_digest` is of all that is known of the images besides ("" where nothing is); `duplicates` counts images
-    that are a pixel-exact copy of an earlier one; `warnings` is for whoever measures.
-    """
+    """`digests` are of each chunk's pixels, `about` of all else that the samples know of themselves."""
 
     digests: tuple[str, ...]
-    about_digest: str
+    about: str
     duplicates: int
-    warnings: list[str]
+    warnings: tuple[str, ...]
 
 
 def inspect(samples: Samples, size: int = 500) -> Inspection:
-    """Look at all samples once, in chunks of `size`."""
-    chunks: Iterable[SampleSet] = samples.chunks(size)
-    count = -(-len(samples) // size)
-    if count >= MANY:
-        chunks = track(chunks, f"reading {samples.name}", total=count)
+    """Read all samples once; `duplicates` are images that are pixel-exact copies of an earlier one."""
     digests: list[str] = []
-    seen: set[bytes] = set()
-    about = {name: hashlib.sha256() for name in sorted(samples.has - {"images"})}
+    about, seen = hashlib.sha256(), set[bytes]()
+    count = len(samples)
+    chunks = samples.chunks(size)
+    if count > 10 * size:
+        chunks = track(chunks, f"looking at {samples.name}", total=-(-count // size))
     for chunk in chunks:
-        hashes = [hashlib.sha256(np.ascontiguousarray(image)).digest()[:16] for image in chunk.images]
-        seen.update(hashes)
-        # Of the images' hashes, so that every pixel is hashed once.
-        digests.append(_hex(str(chunk.images.shape).encode() + b"".join(hashes)))
-        arrays = chunk.arrays()
-        for name, known in about.items():
-            known.update(np.ascontiguousarray(_plain(arrays[name])))
-    duplicates = len(samples) - len(seen)
-    copies = [f"{duplicates} of {len(samples)} images are copies of an earlier one"] if duplicates else []
-    return Inspection(tuple(digests), _joined(about), duplicates, samples.warnings + copies)
+        digests.append(pixels_digest(chunk.images))
+        seen.update(hashlib.blake2b(image, digest_size=16).digest() for image in np.ascontiguousarray(chunk.images))
+        _add(about, chunk)
+    duplicates = count - len(seen)
+    warnings = list(samples.warnings)
+    if duplicates:
+        warnings.append(f"{duplicates} of {count} images are copies of an earlier one")
+    return Inspection(tuple(digests), about.hexdigest()[:16], duplicates, tuple(warnings))
+
+
+def pixels_digest(images: np.ndarray) -> str:
+    """A digest of the shape and the pixels of images, whatever they were read from."""
+    return hashlib.sha256(repr(images.shape).encode() + np.ascontiguousarray(images).tobytes()).hexdigest()[:16]
+
+
+def _add(about: "hashlib._Hash", chunk: SampleSet) -> None:
+    for name, array in chunk.arrays().items():
+        if name != "images":
+            about.update(name.encode() + np.ascontiguousarray(array).tobytes())

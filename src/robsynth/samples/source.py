@@ -92,8 +92,8 @@ class MemorySamples(Samples):
         check_images(name, rows.images.shape, rows.images.dtype, lambda: [rows.images])
         for label, array in rows.arrays().items():
             check_beside(f"{name}: {label}", label, array.shape, array.dtype, rows.images.shape)
-        height, width, channels = rows.images.shape[1:]
-        self.name, self.shape, self.warnings = name, (height, width, channels), []
+        _, *size = rows.images.shape
+        self.name, self.shape, self.warnings = name, (size[0], size[1], size[2]), []
         self.has = frozenset(rows.arrays())
         self._rows = rows
 
