@@ -64,16 +64,14 @@ def test_synthesize_evaluate_and_again(trained):
     assert robsynth(*words, "out=made", cwd=directory).json == made
     assert before == {path: path.stat().st_mtime_ns for path in shards}
 
-    small = (
-        "metrics.reference_count=40",
-        "metrics.kid_subset_size=10",
-        "metrics.kid_subsets=3",
-        "metrics.score_splits=2",
-    )
-    words = ("evaluate", "samples=made", "reference=mnist5k", f"judge={done.json['checkpoint']}", *small)
+    small = "metrics.protocols=[fid_train40,kid_train40_3x10,is_2splits]"
+    words = ("evaluate", "samples=made", "reference=mnist5k", f"judge={done.json['checkpoint']}", small)
     found = robsynth(*words, cwd=directory).json
     figures = {figure["metric"]: figure for figure in found["figures"]}
-    assert set(figures) == {"fid", "kid", "is", "judge_score", "judge_share", "psnr", "ssim"}
+    assert set(figures) == {
+        "fid", "kid", "is", "is_share", "judge_score", "judge_score_share", "judge_share", "psnr", "ssim", "lpips",
+        "psnr_masked", "ssim_masked", "lpips_masked",
+    }  # fmt: skip
     assert all(figure["protocol"] in found["protocols"] for figure in figures.values())
     assert figures["is"]["value"] is None
     assert "not available" in figures["is"]["why"]

@@ -254,9 +254,7 @@ def test_what_cannot_be_opened_says_what_can():
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_weights_that_are_not_here_are_asked_for_by_name(name, hub):
-    with pytest.raises(
-        RequestError, match=f"{name} is not available: {hub / NETWORKS[name][3]} is not here; .*fidelity"
-    ):
+    with pytest.raises(RequestError, match=f"{name}: not available: {hub / NETWORKS[name][3]} is not here; .*fidelity"):
         open_extractor(name, "fp32", CPU)
 
 
@@ -339,7 +337,7 @@ def test_dinov2_weights_that_are_more_than_tensors_are_not_loaded(hub):
 
 
 class Pooled(torch.nn.Module):
-    """Means over blocks of 16 pixels, and as logits the first ten of them."""
+    """Means over the quarters of each channel, and as logits the first ten of them."""
 
     def __init__(self, scale, logits=True):
         super().__init__()
@@ -347,7 +345,7 @@ class Pooled(torch.nn.Module):
         self.logits = logits
 
     def forward(self, x):
-        features = torch.nn.functional.avg_pool2d(x.float() / self.scale.float(), 16).flatten(1)
+        features = torch.nn.functional.adaptive_avg_pool2d(x / self.scale.float(), 2).flatten(1)
         return (features, features[:, :10]) if self.logits else features
 
 

@@ -31,11 +31,12 @@ def test_the_last_line_says_where_everything_is(smoke):
 
 def test_every_stage_left_its_figures(smoke):
     run, _ = smoke
-    found = {(figure["subject"], figure["metric"]): figure["value"] for figure in figures(run)}
+    found = {(figure["subject"], figure["metric"]): figure["value"] for figure in figures(run) if "at" not in figure}
     for subject in [*TASKS, "wgan_gp", "Gaussian seeds", "real held-out images"]:
         for metric in ("fid", "kid", "judge_score", "judge_share"):
             assert found[subject, metric] is not None
-        assert found[subject, "is"] is None
+        assert {figure["value"] is None for figure in figures(run) if (figure["subject"], figure["metric"]) == (subject, "is")
+                } == {True, False}  # fmt: skip
     for subject in ("robust classifier", "judge"):
         assert 0 <= found[subject, "robust_accuracy"] <= found[subject, "clean_accuracy"] <= 1
     for task in ("inpainting", "super_resolution", "sketch_to_image"):

@@ -11,7 +11,7 @@ from robsynth.errors import RequestError
 from robsynth.files import cache_directory
 from robsynth.machine import resolve_device, resolve_precision
 from robsynth.metrics.extractors.classifiers import efficientnet_weights
-from robsynth.metrics.extractors.fidelity import NETWORKS, missing_files
+from robsynth.metrics.extractors.fidelity import NETWORKS, why_missing
 from robsynth.metrics.extractors.weights import PACKAGE_SHA1, find_weights
 from robsynth.metrics.pairs import open_lpips
 from robsynth.progress import say
@@ -78,8 +78,7 @@ def _networks() -> dict[str, str]:
     lite = efficientnet_weights()
     found = {"efficientnet_lite0": "available" if lite.is_file() else f"{lite} is gone: reinstall its package"}
     for name in NETWORKS:
-        missing = missing_files(name)
-        found[name] = f"not available: {missing[0]} is not here" if missing else "available"
+        found[name] = why_missing(name) or "available"
     try:
         open_lpips()
         found["lpips"] = "available"

@@ -23,13 +23,18 @@ NETWORKS = {
 DINOV2_CODE = "facebookresearch_dinov2_main"
 
 
-def missing_files(name: str) -> list[Path]:
-    """What torch-fidelity would download."""
-    wanted = [hub_file(NETWORKS[name][3])]
+def why_missing(name: str) -> str | None:
+    """Which file of a network's is not here and how it gets there; None if all are."""
+    theirs, _, _, file = NETWORKS[name]
+    wanted = [hub_file(file)]
     if name == "dinov2":
         # Its code comes from torch hub, too, and is run: only what the user has put there.
         wanted.append(Path(torch.hub.get_dir()) / DINOV2_CODE)
-    return [path for path in wanted if not path.exists()]
+    for path in wanted:
+        if not path.exists():
+            download = f"fidelity --cpu --fid --feature-extractor {theirs} --input1 DIR --input2 DIR"
+            return f"not available: {path} is not here; with a network, `{download}` downloads it"
+    return None
 
 
 class FromTorchFidelity(Extractor):
@@ -44,11 +49,8 @@ class FromTorchFidelity(Extractor):
     def __init__(self, name: str, device: torch.device) -> None:
         self.name, self.device = name, device
         theirs, self._layer, self.dimensions, file = NETWORKS[name]
-        if missing := missing_files(name):
-            raise RequestError(
-                f"metrics.protocols: {name} is not available: {missing[0]} is not here; with a network, "
-                f"`fidelity --cpu --fid --feature-extractor {theirs} --input1 DIR --input2 DIR` downloads it"
-            )
+        if why := why_missing(name):
+            raise RequestError(f"metrics.protocols: {name}: {why}")
         self.why_no_logits = f"not available: {name} is no classifier"
         weights = hub_file(file)
         _check(name, weights)

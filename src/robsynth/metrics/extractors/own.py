@@ -22,7 +22,7 @@ def register_extractor(name: str, factory: Factory) -> None:
     """Let protocols call a network by `name`, letters, digits and underscores.
 
     `factory(device)` gives a module from uint8 (n, 3, H, W) of any size to features (n, D), or to features and
-    logits (n, K), a row an image, whatever the others in the batch are.
+    logits (n, K): a row an image, whatever the others in the batch are, and the same D for all sizes.
     """
     from robsynth.metrics.extractors import KNOWN
 
