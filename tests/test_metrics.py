@@ -315,7 +315,8 @@ from robsynth.config import Metrics
 from robsynth.data import DataSet, MemoryImages
 from robsynth.metrics.evaluate import Evaluation
 from robsynth.samples import open_samples
-few = MemoryImages("few", torch.randint(0, 256, (100, 3, 64, 64), dtype=torch.uint8), torch.zeros(100, dtype=torch.int64), ["a"])
+noise = torch.randint(0, 256, (100, 3, 64, 64), dtype=torch.uint8)
+few = MemoryImages("few", noise, torch.zeros(100, dtype=torch.int64), ["a"])
 settings = Metrics(["fid_pooled"], 0, 1, plugins=["pooled"])
 evaluation = Evaluation(settings, torch.device("cpu"), "fp32", DataSet("few", few, few, "few"))
 evaluation.measure("x", open_samples(sys.argv[1]))

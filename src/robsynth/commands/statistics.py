@@ -26,8 +26,14 @@ def run(config: StatisticsConfig) -> dict[str, Any]:
     if count > len(split):
         raise RequestError(f"protocol: {config.protocol} needs {count} images, found {len(split)} ({split.name})")
     found = statistics(Features(DataSource(split, count), extractor, count))
-    about = {"name": data.name, "split": asked.split, "reference": describe(split, count),
-             "made_with": extractor.describe(), "extractor_name": extractor.name, "extractor": extractor.digest}  # fmt: skip
+    about = {
+        "name": data.name,
+        "split": asked.split,
+        "reference": describe(split, count),
+        "made_with": extractor.describe(),
+        "extractor_name": extractor.name,
+        "extractor": extractor.digest,
+    }
     path = Path(config.out or f"{data.name}_{asked.split}_{extractor.name}.npz")
     save_statistics(path, found, about)
     return {"statistics": str(path), "count": count, "sha1": file_sha1(path), "about": about}

@@ -9,7 +9,6 @@ from robsynth.progress import track
 from robsynth.samples.source import Samples, SampleSet
 
 
-
 @dataclass(frozen=True)
 class Inspection:
     """`digests` are of each chunk's pixels, `about` of all else that the samples know of themselves."""
