@@ -61,8 +61,8 @@ def of_torch_fidelity(folder: Path) -> dict[str, float]:
     from torch_fidelity import calculate_metrics
 
     found = calculate_metrics(
-        input1=str(folder / "samples"), input2=str(folder / "real"), cuda=False, isc=True, fid=True, kid=True, verbose=False,
-        kid_subsets=SUBSETS, kid_subset_size=SUBSET_SIZE, cache=False, batch_size=64, save_cpu_ram=False,
+        input1=str(folder / "samples"), input2=str(folder / "real"), cuda=False, isc=True, fid=True, kid=True,
+        verbose=False, kid_subsets=SUBSETS, kid_subset_size=SUBSET_SIZE, cache=False, batch_size=64, save_cpu_ram=False,
         feature_extractor_weights_path=str(folder / "weights.pth"),
     )  # fmt: skip
     return {name: float(found[key]) for name, key in FIDELITY_KEYS.items()}
