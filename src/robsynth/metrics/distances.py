@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -42,15 +43,25 @@ class Statistics:
         return cls(count, shift + mean, (products - count * np.outer(mean, mean)) / (count - 1))
 
 
-def mean_and_factor(part: np.ndarray | Statistics) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (D,) and a factor F of the covariance F'F, (r, D) with r <= D, of features (n, D) or their statistics."""
+class Factored(NamedTuple):
+    """Mean (D,) and a factor F of the covariance F'F, (r, D) with r <= D."""
+
+    mean: np.ndarray
+    factor: np.ndarray
+
+
+def factored(part: "np.ndarray | Statistics | Factored") -> Factored:
+    """The mean and factor of features (n, D) or of their statistics."""
+    if isinstance(part, Factored):
+        return part
     if isinstance(part, Statistics):
         values, vectors = np.linalg.eigh(part.covariance)
-        return part.mean, np.sqrt(values.clip(min=0))[:, None] * vectors.T
+        return Factored(part.mean, np.sqrt(values.clip(min=0))[:, None] * vectors.T)
     features = part.astype(np.float64)
     mean = features.mean(0)
     centred = (features - mean) / np.sqrt(len(features) - 1)
-    return mean, np.asarray(np.linalg.qr(centred, mode="r")) if len(centred) > centred.shape[1] else centred
+    many = len(centred) > centred.shape[1]
+    return Factored(mean, np.asarray(np.linalg.qr(centred, mode="r")) if many else centred)
 
 
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
@@ -60,7 +71,7 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     of XY', so the last trace is their sum. That is exact, also where a covariance is singular (fewer images than
     dimensions): there the centred features themselves are the factors, and it costs n*m instead of D*D.
     """
-    (mean_a, x), (mean_b, y) = mean_and_factor(a), mean_and_factor(b)
+    (mean_a, x), (mean_b, y) = factored(a), factored(b)
     cross = torch.linalg.svdvals(torch.from_numpy(x @ y.T)).sum().item()
     return float(np.square(mean_a - mean_b).sum() + np.square(x).sum() + np.square(y).sum() - 2 * cross)
 

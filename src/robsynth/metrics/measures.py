@@ -11,11 +11,13 @@ import numpy as np
 
 from robsynth.metrics import distances, manifold, uncertainty
 from robsynth.metrics.cache import arrays_once
-from robsynth.metrics.distances import Statistics
+from robsynth.metrics.distances import Factored, Statistics, factored
 from robsynth.metrics.features import Features
 from robsynth.metrics.protocols import SEED, Measurement
 
 Found = dict[str, dict[str, Any]]
+# So many images' features are factored as they are, which is exact; of more the covariance is.
+FEW = 5_000
 
 
 @dataclass(frozen=True)
@@ -47,19 +49,31 @@ def statistics(features: Features) -> Statistics:
     return Statistics(int(kept["count"]), kept["mu"], kept["sigma"])
 
 
+# Of references, by their features' key: all the sets of a run are measured against one or two.
+_factors: dict[str, Factored] = {}
+
+
+def _factor(reference: Features) -> Factored:
+    if reference.key not in _factors:
+        part = reference.all() if reference.count <= FEW else statistics(reference)
+        _factors[reference.key] = factored(part)
+    return _factors[reference.key]
+
+
 def fid(asked: Measurement, sets: Sets) -> Found:
     """Heusel et al. (2017), with an interval by bootstrap over the samples."""
     against = sets.statistics or statistics(_given(sets.reference))
     value = distances.frechet_from_statistics(Statistics.of(sets.samples.chunks()), against)
     if not sets.resamples:
         return {"fid": {"value": value}}
-    interval = uncertainty.frechet_interval(sets.samples.all(), against, sets.resamples, SEED)
+    factor = factored(against) if sets.reference is None else _factor(sets.reference)
+    interval = uncertainty.frechet_interval(sets.samples.all(), factor, sets.resamples, SEED)
     return {"fid": {"value": value, "interval": interval}}
 
 
 def fid_infinity(asked: Measurement, sets: Sets) -> Found:
     """Chong & Forsyth (2020): what FID tends to with ever more samples."""
-    value, error = uncertainty.frechet_infinity(sets.samples.all(), _given(sets.reference).all(), seed=SEED)
+    value, error = uncertainty.frechet_infinity(sets.samples.all(), _factor(_given(sets.reference)), seed=SEED)
     return {"fid_infinity": {"value": value, "error": error}}
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from robsynth.errors import RequestError
-from robsynth.metrics.distances import Statistics, mean_and_factor
+from robsynth.metrics.distances import Factored, Statistics, factored
 
 Interval = tuple[float, float]
 ROWS = 5000
@@ -43,7 +43,7 @@ def seeds_interval(values: Sequence[float], level: float = 0.95) -> tuple[float,
 
 
 def frechet_interval(
-    a: np.ndarray, reference: np.ndarray | Statistics, resamples: int, seed: int, level: float = 0.95
+    a: np.ndarray, reference: np.ndarray | Statistics | Factored, resamples: int, seed: int, level: float = 0.95
 ) -> Interval:
     """An interval for the FID that other samples, as many as `a`, would have against this reference.
 
@@ -63,7 +63,7 @@ def frechet_interval(
 
 
 def frechet_infinity(
-    a: np.ndarray, reference: np.ndarray | Statistics, points: int = 15, seed: int = 0
+    a: np.ndarray, reference: np.ndarray | Statistics | Factored, points: int = 15, seed: int = 0
 ) -> tuple[float, float]:
     """FID of endlessly many samples (Chong & Forsyth, 2020), and the standard error of the fit.
 
@@ -97,8 +97,8 @@ class _ToReference:
     float32 and summed in float64, a part at a time, so that 50,000 of them take no more than their features do.
     """
 
-    def __init__(self, a: np.ndarray, reference: np.ndarray | Statistics) -> None:
-        mean, factor = (torch.from_numpy(part) for part in mean_and_factor(reference))
+    def __init__(self, a: np.ndarray, reference: np.ndarray | Statistics | Factored) -> None:
+        mean, factor = (torch.from_numpy(part) for part in factored(reference))
         self._images, self._mean = torch.from_numpy(a), mean
         self._squares = torch.cat([(rows.double() - mean).square().sum(1) for rows in self._images.split(ROWS)])
         self._projected = torch.cat([((rows.double() - mean) @ factor.T).float() for rows in self._images.split(ROWS)])
