@@ -235,6 +235,12 @@ def test_images_of_another_size_are_refused(evaluation, few_digits):
         evaluation.measure("x", half)
 
 
+def test_labels_of_other_classes_are_refused(plugin, few_digits):
+    samples = MemorySamples("x", SampleSet(pixels(few_digits.test.images), np.full(20, 10)))
+    with pytest.raises(RequestError, match="labels from 10 to 10, allowed: 0 to 9, the classes of mnist5k"):
+        Evaluation(plugin, CPU, "fp32", few_digits).measure("x", samples)
+
+
 def test_classes_without_labels_have_no_figure(plugin, few_digits):
     evaluation = Evaluation(Metrics(["class_fid_pooled"], 0, 1, plugins=["pooled"]), CPU, "fp32", few_digits)
     (figure,) = evaluation.measure("x", MemorySamples("x", SampleSet(pixels(few_digits.test.images))))

@@ -44,9 +44,9 @@ class Evaluation:
         return [*self._judged(subject, samples, looked_at), *self._compared(subject, samples, looked_at)]
 
     def at(self, setting: dict[str, float], subject: str, samples: Samples) -> list[Figure]:
-        """A point of a curve: the distances and the judge's word, of samples made with this setting."""
+        """A point of a curve: FID and the judge's word, of samples made with this setting."""
         looked_at = self.inspect(subject, samples)
-        asked = [asked for asked in self.sets.asked if asked.kind in ("fid", "kid")]
+        asked = [asked for asked in self.sets.asked if asked.kind == "fid"]
         found = [figure for one in asked for figure in self.sets.measure(one, subject, samples, looked_at)]
         return [replace(figure, at=setting) for figure in [*found, *self._judged(subject, samples, looked_at)]]
 
@@ -59,6 +59,7 @@ class Evaluation:
                     f"samples: images are {samples.shape} (height, width, channels), "
                     f"allowed: {(*size, channels)}, as in {self.data.name}"
                 )
+            _check_labels(samples.wanted, self.data)
         found = inspect(samples, features.CHUNK)
         for warning in found.warnings:
             self.warnings.append(f"{subject}: {warning}")
@@ -92,6 +93,14 @@ class Evaluation:
             per_class=_shares_by_class(right, wanted, self.data.label_names),
         )  # fmt: skip
         return [*figures, share]
+
+
+def _check_labels(wanted: np.ndarray | None, data: DataSet) -> None:
+    most = len(data.label_names) - 1
+    if wanted is not None and (wanted.min() < 0 or wanted.max() > most):
+        raise RequestError(
+            f"samples: labels from {wanted.min()} to {wanted.max()}, allowed: 0 to {most}, the classes of {data.name}"
+        )
 
 
 def _shares_by_class(right: np.ndarray, wanted: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
