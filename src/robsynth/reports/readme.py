@@ -7,24 +7,36 @@ from robsynth.errors import RequestError, RunError
 from robsynth.records.record import load_record
 from robsynth.reports.formats import markdown
 from robsynth.reports.published import results_table
-from robsynth.reports.tables import all_tables, unavailable
+from robsynth.reports.tables import Table, all_tables, unavailable
 
 RESULTS = re.compile(r"(<!-- results of the paper: (\S+) -->\n).*?(<!-- end of results -->)", re.S)
-BLOCK = re.compile(r"(<!-- figures: (\S+) -->\n).*?(<!-- end of figures -->)", re.S)
+BLOCK = re.compile(r"(<!-- figures: (\S+?)(?:: ([^>]+))? -->\n).*?(<!-- end of figures -->)", re.S)
+
+
+def _chosen(tables: list[Table], titles: str | None, readme: Path) -> list[Table]:
+    if titles is None:
+        return tables
+    by_title = {table.title: table for table in tables}
+    names = [title.strip() for title in titles.split(";")]
+    if absent := [name for name in names if name not in by_title]:
+        raise RequestError(f"{readme}: no table {absent[0]!r}; allowed: {', '.join(by_title)}")
+    return [by_title[name] for name in names]
 
 
 def fill_readme(readme: Path) -> str:
     """`readme` with each block between `<!-- figures: RECORD -->` and `<!-- end of figures -->` rendered anew.
 
-    So is the block between `<!-- results of the paper: PUBLISHED -->` and `<!-- end of results -->`. RECORD and
-    PUBLISHED are paths relative to the readme.
+    `<!-- figures: RECORD: TITLE; TITLE -->` has the tables of these titles alone. So is the block between
+    `<!-- results of the paper: PUBLISHED -->` and `<!-- end of results -->`. RECORD and PUBLISHED are paths relative
+    to the readme.
     """
 
     def block(match: re.Match[str]) -> str:
         record = load_record(readme.parent / match[2])
-        tables = [line for table in all_tables(record) for line in (f"**{table.title}**", "", markdown(table), "")]
-        reasons = [f"- {reason}" for reason in unavailable(record)]
-        return match[1] + "\n" + "\n".join([*tables, *reasons, *([""] if reasons else [])]) + match[3]
+        tables = _chosen(all_tables(record), match[3], readme)
+        lines = [line for table in tables for line in (f"**{table.title}**", "", markdown(table), "")]
+        reasons = [] if match[3] else [f"- {reason}" for reason in unavailable(record)]
+        return match[1] + "\n" + "\n".join([*lines, *reasons, *([""] if reasons else [])]) + match[4]
 
     def results(match: re.Match[str]) -> str:
         table = results_table(readme.parent / match[2], readme.parent)
