@@ -57,6 +57,10 @@ def _check(where: str, entry: dict[str, Any]) -> None:
         raise RequestError(f"{where}: found metric {metric} with value {value}, allowed: both, or neither")
 
 
+# Metrics that mean the Inception network where nothing else is said.
+INCEPTIONS = ("fid", "kid", "is")
+
+
 def beside_ours(record: Record) -> list[Table]:
     """What was published about the record's data: first what this project can repeat, with our figures, then the rest.
 
@@ -68,7 +72,9 @@ def beside_ours(record: Record) -> list[Table]:
         for entry in entries
         if "experiment" in entry
         for figure in record.figures
-        if not is_point(figure) and (figure["subject"], figure["metric"]) in _ours_of(entry)
+        if not is_point(figure)
+        and (figure["subject"], figure["metric"]) in _ours_of(entry)
+        and _comparable(entry, figure, record)
     ]
     others = [_alone(entry) for entry in entries if "experiment" not in entry]
     beside = ["result", "metric", "reported", "its source and protocol", "ours", "images", "seeds", "our protocol"]
@@ -91,6 +97,14 @@ def _ours_of(entry: dict[str, Any]) -> set[tuple[str, str]]:
     metric = entry["metric"]
     named = {(one["subject"], one["metric"]) for one in entry.get("ours", ()) if metric in (None, one["metric"])}
     return named or {(SUBJECTS.get(metric, "generation"), metric)}
+
+
+def _comparable(entry: dict[str, Any], figure: dict[str, Any], record: Record) -> bool:
+    """Whether ours is the same quantity: of the network that the metric is named after, at the eps of that classifier."""
+    if "eps" in entry and record.config.get("adversary", {}).get("eps") != entry["eps"]:
+        return False
+    extractor = record.protocols[figure["protocol"]].get("extractor", "Inception")
+    return entry["metric"] not in INCEPTIONS or str(extractor).startswith("Inception")
 
 
 def _beside(entry: dict[str, Any], figure: dict[str, Any]) -> list[Cell]:
