@@ -41,7 +41,7 @@ class Pooled(torch.nn.Module):
         self.register_buffer("scale", torch.tensor(255.0))
 
     def forward(self, x):
-        small = torch.nn.functional.avg_pool2d(x.float() / self.scale, 8).flatten(1)
+        small = torch.nn.functional.adaptive_avg_pool2d(x.float() / self.scale, 4).flatten(1)
         return small, small[:, :10]
 
 register_extractor("pooled", lambda device: Pooled().to(device))

@@ -113,7 +113,7 @@ def many(folder: Path) -> dict[str, float]:
         "        super().__init__()\n"
         "        self.register_buffer('mix', torch.randn(3 * 64, 2048, generator=torch.Generator().manual_seed(0)))\n"
         "    def forward(self, x):\n"
-        "        small = torch.nn.functional.avg_pool2d(x.float() / 255, 4)\n"
+        "        small = torch.nn.functional.adaptive_avg_pool2d(x.float() / 255, 8)\n"
         "        return torch.relu(small.flatten(1) @ self.mix)\n"
         "register_extractor('nothing', lambda device: Nothing().to(device))\n"
     )

@@ -8,6 +8,7 @@ from robsynth.data import DataSet, load_data
 from robsynth.errors import RequestError
 from robsynth.machine import resolve_device, resolve_precision
 from robsynth.metrics.exported import Exported, load_statistics
+from robsynth.metrics.extractors import load_plugins
 from robsynth.metrics.figures import METRICS
 from robsynth.progress import say
 from robsynth.reports import render
@@ -27,6 +28,7 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     precision = resolve_precision(config.precision, device)
     reference = load_statistics(config.statistics) if config.statistics else load_data(config.reference)
     data, exported = (None, reference) if isinstance(reference, Exported) else (reference, None)
+    load_plugins(config.metrics.plugins)
     samples = open_samples(config.samples)
     judge = Path(config.judge) if config.judge else None
     evaluation = open_evaluation(config.metrics, device, precision, data, exported, judge)

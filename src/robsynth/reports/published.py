@@ -100,7 +100,7 @@ def _ours_of(entry: dict[str, Any]) -> set[tuple[str, str]]:
 
 
 def _comparable(entry: dict[str, Any], figure: dict[str, Any], record: Record) -> bool:
-    """Whether ours is the same quantity: of the network that the metric is named after, at the eps of that classifier."""
+    """Whether ours is the same quantity: of the network that the metric is named after, of a classifier of that eps."""
     if "eps" in entry and record.config.get("adversary", {}).get("eps") != entry["eps"]:
         return False
     extractor = record.protocols[figure["protocol"]].get("extractor", "Inception")

@@ -1,10 +1,10 @@
 """Arrays in .npy and .npz files, read from front to back and never whole."""
 
+import math
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import IO
 
@@ -18,8 +18,6 @@ from robsynth.samples.source import Samples, SampleSet, ranges
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 # What our arrays are called elsewhere.
 ALIASES = {"images": ("images", "arr_0"), "wanted": ("wanted", "arr_1")}
-# How many rows are looked at at once when something is wrong with them.
-ROWS = 500
 # What is inflated at once.
 PIECE = 1 << 20
 DAMAGE = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
@@ -45,8 +43,7 @@ class ArrayFile:
                 )
             if fortran and len(self.shape) > 1:
                 raise RequestError(f"{self.where}: is in Fortran order; allowed: C order, as by np.ascontiguousarray")
-            bytes_of_rows = int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
-            if size != file.tell() + bytes_of_rows:
+            if size != file.tell() + math.prod(self.shape) * self.dtype.itemsize:
                 raise EOFError(f"{size} bytes do not hold {self.dtype} {self.shape}")
 
     def __len__(self) -> int:
@@ -108,7 +105,7 @@ def _fill(array: np.ndarray, file: IO[bytes]) -> None:
 
 
 class ArraySamples(Samples):
-    """Samples in files of arrays, one after the other: each maps a `SampleSet`'s names to arrays of one length.
+    """Samples in files of arrays, one file after the other; a file's arrays are named as in `SampleSet`.
 
     Raises
     ------
@@ -117,38 +114,30 @@ class ArraySamples(Samples):
     """
 
     def __init__(self, name: str, files: list[dict[str, ArrayFile]]) -> None:
-        images = files[0]["images"]
         for arrays in files:
-            _check(arrays, images, set(files[0]))
-        _, *size = images.shape
-        self.name, self.shape, self.warnings = name, (size[0], size[1], size[2]), []
+            _check(arrays, files[0])
+        height, width, channels = files[0]["images"].shape[1:]
+        self.name, self.shape, self.warnings = name, (height, width, channels), []
         self.has = frozenset(files[0])
         self._files = files
+        self._wanted = _labels(files) if "wanted" in self.has else None
 
     def __len__(self) -> int:
         return sum(len(arrays["images"]) for arrays in self._files)
 
-    @cached_property
+    @property
     def wanted(self) -> np.ndarray | None:
-        if "wanted" not in self.has:
-            return None
-        parts = [part for arrays in self._files for part in arrays["wanted"].chunks(len(arrays["wanted"]))]
-        return np.concatenate(parts).astype(np.int64)
+        return self._wanted
 
     def chunks(self, size: int = 500, most: int | None = None) -> Iterator[SampleSet]:
-        left = len(self) if most is None else min(most, len(self))
+        pieces = self._pieces(size)
         held: list[SampleSet] = []
-        for piece in self._pieces(size):
-            while left and len(piece):
-                room = min(size, left) - sum(map(len, held))
-                held.append(piece.take(slice(0, room)))
-                piece = piece.take(slice(room, len(piece)))
-                if sum(map(len, held)) == min(size, left):
-                    yield SampleSet.joined(held)
-                    left -= min(size, left)
-                    held = []
-            if not left:
-                return
+        for rows in ranges(len(self), size, most):
+            while sum(map(len, held)) < len(rows):
+                held.append(next(pieces))
+            whole = SampleSet.joined(held)
+            yield whole.take(slice(len(rows)))
+            held = [whole.take(slice(len(rows), None))]
 
     def _pieces(self, size: int) -> Iterator[SampleSet]:
         """The rows of each file by themselves, at most `size` at a time."""
@@ -157,13 +146,22 @@ class ArraySamples(Samples):
                 yield SampleSet(**dict(zip(arrays, parts, strict=True)))
 
 
-def _check(arrays: dict[str, ArrayFile], first: ArrayFile, names: set[str]) -> None:
+def _check(arrays: dict[str, ArrayFile], first: dict[str, ArrayFile]) -> None:
     images = arrays["images"]
-    check_images(images.where, images.shape, images.dtype, lambda: images.chunks(ROWS))
-    if set(arrays) != names or images.shape[1:] != first.shape[1:]:
-        raise RequestError(f"{images.where}: has other arrays or images of another size than {first.where}")
+    row_bytes = math.prod(images.shape[1:]) * images.dtype.itemsize
+    check_images(images.where, images.shape, images.dtype, lambda: images.chunks(max(1, PIECE // max(1, row_bytes))))
+    if set(arrays) != set(first) or images.shape[1:] != first["images"].shape[1:]:
+        raise RequestError(
+            f"{images.path}: holds {', '.join(arrays)} of {images.shape[1:]}, "
+            f"allowed: {', '.join(first)} of {first['images'].shape[1:]}, as in {first['images'].path.name}"
+        )
     for name, array in arrays.items():
         check_beside(array.where, name, array.shape, array.dtype, images.shape)
+
+
+def _labels(files: list[dict[str, ArrayFile]]) -> np.ndarray:
+    arrays = [arrays["wanted"] for arrays in files]
+    return np.concatenate([part for array in arrays for part in array.chunks(len(array))]).astype(np.int64)
 
 
 def open_npy(path: Path) -> ArraySamples:

@@ -12,15 +12,15 @@ LAYOUT = "uint8 (n, height, width, 1 or 3)"
 
 def check_images(where: str, shape: Shape, dtype: np.dtype, values: Callable[[], Iterable[np.ndarray]]) -> None:
     """A RequestError unless these are uint8 images (n, H, W, C); `values` gives them in parts, to say their range."""
-    if dtype.kind in "fiub" and dtype != np.uint8:
-        raise RequestError(f"{where}: {dtype} {_range(values())}; allowed: {_way_to_uint8(dtype)}")
-    if dtype != np.uint8 or len(shape) != 4:
+    if len(shape) != 4 or dtype.kind not in "fiub":
         raise RequestError(f"{where}: found {dtype} {shape}, allowed: {LAYOUT}")
+    if dtype != np.uint8:
+        raise RequestError(f"{where}: found {dtype} {_range(values())}; allowed: {_way_to_uint8(dtype)}")
     if shape[3] not in (1, 3) and shape[1] in (1, 3):
         raise RequestError(f"{where}: {shape} has its channels first; allowed: {LAYOUT}, as by transpose(0, 2, 3, 1)")
     if shape[3] not in (1, 3):
         raise RequestError(f"{where}: found {shape[3]} channels, allowed: {LAYOUT}")
-    if 0 in shape:
+    if min(shape) < 1:
         raise RequestError(f"{where}: no images, their shape is {shape}; allowed: {LAYOUT}")
 
 
@@ -29,7 +29,7 @@ def check_beside(where: str, name: str, shape: Shape, dtype: np.dtype, images: S
     if name == "wanted":
         if dtype.kind not in "iu" or len(shape) != 1:
             raise RequestError(f"{where}: found {dtype} {shape}, allowed: whole numbers (n,), the images' classes")
-        if len(shape) and shape[0] != images[0]:
+        if shape[0] != images[0]:
             raise RequestError(f"{where}: found {shape[0]} labels of {images[0]} images, allowed: one each")
         return
     allowed = [images, (*images[:3], 1)] if name == "mask" else [images]

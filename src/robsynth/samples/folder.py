@@ -1,89 +1,132 @@
-"""Samples as image files in a folder."""
+"""A folder of image files, decoded a chunk at a time."""
 
-from collections import Counter
+import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from robsynth.errors import RequestError
 from robsynth.samples.source import Samples, SampleSet, ranges
 
 SUFFIXES = (".png", ".bmp", ".webp", ".jpg", ".jpeg", ".tif", ".tiff")
-LOSSY = ("JPEG", "WEBP")
-# What file managers leave behind.
-LITTER = ("thumbs.db", "desktop.ini")
+FORMATS = ("PNG", "BMP", "WEBP", "JPEG", "TIFF")
+LEFT_BY_SYSTEMS = ("thumbs.db", "desktop.ini")
+GREY = ("L", "1")
+DAMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an image file says of itself before it is decoded; `lossy` names a format that does not keep pixels."""
+
+    file: Path
+    size: tuple[int, int]
+    mode: str
+    lossy: str | None
 
 
 class Folder(Samples):
-    """All images below a folder, in the order of their paths; decoded when they are read."""
+    """The images in a folder and in all folders in it, sorted by name; grey if all of them are, otherwise RGB.
+
+    Raises
+    ------
+    RequestError
+        If there are none, or one is damaged, has 16 bits a channel, or another size than the first.
+    """
 
     def __init__(self, folder: Path, key: str) -> None:
-        self.name, self._key, self.warnings = folder.name, key, []
-        everything = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_litter(path, folder))
-        self._files = [path for path in everything if path.suffix.lower() in SUFFIXES]
-        if not self._files:
+        files, others = _list(folder)
+        if not files:
             raise RequestError(f"{key}: no images in {folder}; looked for {', '.join(SUFFIXES)}")
-        self._look_at_headers(folder)
-        self.has = frozenset({"images"})
-        inside = [path.parent.name for path in self._files if path.parent != folder]
-        self.folder_labels = inside if len(inside) == len(self._files) else None
-        if others := [path for path in everything if path.suffix.lower() not in SUFFIXES]:
-            self.warnings.append(f"{len(others)} files that are no images were left out, e.g. {others[0].name}")
-
-    def _look_at_headers(self, folder: Path) -> None:
-        sizes: dict[tuple[int, int], Path] = {}
-        modes: Counter[str] = Counter()
-        lossy = 0
-        for path in self._files:
-            with _opened(path, self._key) as image:
-                sizes.setdefault(image.size, path)
-                modes[image.mode] += 1
-                lossy += image.format in LOSSY
-        if len(sizes) > 1:
-            (a, first), (b, second) = list(sizes.items())[:2]
-            raise RequestError(
-                f"{self._key}: {folder} has images of different sizes, {first.name} {a[0]}x{a[1]} and {second.name} "
-                f"{b[0]}x{b[1]}; allowed: one size"
-            )
-        if deep := [mode for mode in modes if mode.startswith(("I", "F"))]:
-            raise RequestError(f"{self._key}: {folder} has images of more than 8 bits (mode {deep[0]}); allowed: 8")
-        self._mode = "L" if set(modes) <= {"L", "1"} else "RGB"
-        (width, height) = next(iter(sizes))
-        self.shape = (height, width, 1 if self._mode == "L" else 3)
-        count = len(self._files)
-        if converted := count - modes[self._mode]:
-            self.warnings.append(f"{converted} of {count} images were converted to {self._mode}, without transparency")
-        if lossy:
-            self.warnings.append(
-                f"{lossy} of {count} images are JPEG or WebP, which is lossy: figures are of these files, not of the "
-                "images that were encoded"
-            )
+        headers = [_read_header(file) for file in files]
+        for header in headers:
+            if header.size != headers[0].size:
+                sizes = " and ".join(f"{h.file} is {h.size[0]}x{h.size[1]}" for h in (headers[0], header))
+                raise RequestError(f"{key}: {sizes} (width x height), allowed: images of one size")
+        self._files, self._mode = files, "L" if all(header.mode in GREY for header in headers) else "RGB"
+        (width, height), channels = headers[0].size, 1 if self._mode == "L" else 3
+        self.name, self.shape, self.has = folder.name, (height, width, channels), frozenset({"images"})
+        self.warnings = list(_warnings(headers, others, self._mode))
+        if all(file.parent != folder for file in files):
+            self.folder_labels = [file.parent.name for file in files]
 
     def __len__(self) -> int:
         return len(self._files)
 
     def chunks(self, size: int = 500, most: int | None = None) -> Iterator[SampleSet]:
         for rows in ranges(len(self), size, most):
-            yield SampleSet(np.stack([self._read(self._files[row]) for row in rows]))
+            yield SampleSet(np.stack([self._decode(file) for file in self._files[rows.start : rows.stop]]))
 
-    def _read(self, path: Path) -> np.ndarray:
-        with _opened(path, self._key) as image:
-            try:
-                pixels = np.asarray(image.convert(self._mode))
-            except (OSError, SyntaxError, ValueError) as error:
-                raise RequestError(f"{self._key}: {path} is damaged ({error})") from None
-        return pixels if pixels.ndim == 3 else pixels[:, :, None]
-
-
-def _is_litter(path: Path, folder: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    return hidden or path.name.lower() in LITTER
+    def _decode(self, file: Path) -> np.ndarray:
+        try:
+            with Image.open(file, formats=FORMATS) as image:
+                return np.asarray(image.convert(self._mode)).reshape(self.shape)
+        except DAMAGE as error:
+            raise RequestError(f"{file}: not a readable image ({error})") from None
 
 
-def _opened(path: Path, key: str) -> Image.Image:
+def _list(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Images and other files, sorted, without those that are hidden."""
+    found = sorted(
+        file
+        for file in folder.rglob("*")
+        if not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        and file.name.lower() not in LEFT_BY_SYSTEMS
+        and file.is_file()
+    )
+    images = [file for file in found if file.suffix.lower() in SUFFIXES]
+    return images, [file for file in found if file.suffix.lower() not in SUFFIXES]
+
+
+def _read_header(file: Path) -> Header:
     try:
-        return Image.open(path)
-    except (OSError, UnidentifiedImageError) as error:
-        raise RequestError(f"{key}: {path} is not a readable image ({error})") from None
+        with Image.open(file, formats=FORMATS) as image:
+            if _is_deep(image):
+                raise RequestError(f"{file}: has more than 8 bits a channel, allowed: 8 (rounded by whoever made it)")
+            return Header(file, image.size, image.mode, _lossy(file, image.format))
+    except DAMAGE as error:
+        raise RequestError(f"{file}: not a readable image ({error})") from None
+
+
+def _is_deep(image: Image.Image) -> bool:
+    if image.format == "BMP":
+        return False
+    # Of colours in 16 bits Pillow keeps the upper 8, without a word; only the layout of the raw pixels tells.
+    return image.mode[0] in "IF" or any(";16" in str(tile[-1]) for tile in getattr(image, "tile", ()))
+
+
+def _lossy(file: Path, form: str | None) -> str | None:
+    if form in ("JPEG", "MPO"):
+        return "JPEG"
+    return "WebP" if form == "WEBP" and b"VP8 " in _webp_chunks(file) else None
+
+
+def _webp_chunks(file: Path) -> set[bytes]:
+    """The names of a WebP file's chunks: pixels are in one called `VP8 ` if lossy, `VP8L` if lossless."""
+    names = set()
+    with file.open("rb") as stream:
+        stream.seek(12)
+        while len(head := stream.read(8)) == 8:
+            names.add(head[:4])
+            length = int.from_bytes(head[4:], "little")
+            stream.seek(length + length % 2, os.SEEK_CUR)
+    return names
+
+
+def _warnings(headers: list[Header], others: list[Path], mode: str) -> Iterator[str]:
+    for name in ("JPEG", "WebP"):
+        if found := [header for header in headers if header.lossy == name]:
+            some = _some(found, headers)
+            yield f"{name} is lossy: figures differ from those of the images that were encoded ({some})"
+    if found := [header for header in headers if header.mode != mode]:
+        modes = ", ".join(sorted({header.mode for header in found}))
+        yield f"{modes} images are converted to {mode} ({_some(found, headers)})"
+    if others:
+        yield f"files that are no images are ignored ({len(others)}, e.g. {others[0].name})"
+
+
+def _some(found: list[Header], headers: list[Header]) -> str:
+    return f"{len(found)} of {len(headers)}, e.g. {found[0].file.name}"

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from robsynth.progress import track
-from robsynth.samples.source import Samples, SampleSet
+from robsynth.samples.source import Samples
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """`digests` are of each chunk's pixels, `about` of all else that the samples know of themselves."""
+    """`digests` are of each chunk's pixels, `about` of all else that the samples know of themselves, if anything.
+
+    `duplicates` are images that are pixel-exact copies of an earlier one.
+    """
 
     digests: tuple[str, ...]
     about: str
@@ -20,9 +23,10 @@ class Inspection:
 
 
 def inspect(samples: Samples, size: int = 500) -> Inspection:
-    """Read all samples once; `duplicates` are images that are pixel-exact copies of an earlier one."""
+    """Read all samples once, `size` of them at a time."""
     digests: list[str] = []
-    about, seen = hashlib.sha256(), set[bytes]()
+    seen: set[bytes] = set()
+    about = {name: hashlib.sha256() for name in sorted(samples.has - {"images"})}
     count = len(samples)
     chunks = samples.chunks(size)
     if count > 10 * size:
@@ -30,12 +34,15 @@ def inspect(samples: Samples, size: int = 500) -> Inspection:
     for chunk in chunks:
         digests.append(pixels_digest(chunk.images))
         seen.update(hashlib.blake2b(image, digest_size=16).digest() for image in np.ascontiguousarray(chunk.images))
-        _add(about, chunk)
+        arrays = chunk.arrays()
+        for name, known in about.items():
+            # Labels are the same labels in whatever integers they are kept.
+            known.update(arrays[name].astype(np.int64 if name == "wanted" else np.uint8).tobytes())
     duplicates = count - len(seen)
     warnings = list(samples.warnings)
     if duplicates:
         warnings.append(f"{duplicates} of {count} images are copies of an earlier one")
-    return Inspection(tuple(digests), about.hexdigest()[:16], duplicates, tuple(warnings))
+    return Inspection(tuple(digests), _joined(about), duplicates, tuple(warnings))
 
 
 def pixels_digest(images: np.ndarray) -> str:
@@ -43,7 +50,6 @@ def pixels_digest(images: np.ndarray) -> str:
     return hashlib.sha256(repr(images.shape).encode() + np.ascontiguousarray(images).tobytes()).hexdigest()[:16]
 
 
-def _add(about: "hashlib._Hash", chunk: SampleSet) -> None:
-    for name, array in chunk.arrays().items():
-        if name != "images":
-            about.update(name.encode() + np.ascontiguousarray(array).tobytes())
+def _joined(about: "dict[str, hashlib._Hash]") -> str:
+    content = "".join(f"{name} {known.hexdigest()}" for name, known in about.items())
+    return hashlib.sha256(content.encode()).hexdigest()[:16] if content else ""

@@ -25,10 +25,11 @@ def open_samples(path: str | Path, key: str = "samples") -> Samples:
         return open_store(path)
     if path.is_dir():
         return Folder(path, key)
-    if path.is_file() and path.suffix in (".npz", ".npy"):
-        return open_npz(path) if path.suffix == ".npz" else open_npy(path)
+    if path.is_file() and path.suffix.lower() in (".npz", ".npy"):
+        return open_npz(path) if path.suffix.lower() == ".npz" else open_npy(path)
+    found = path if path.exists() else f"nothing at {path}"
     raise RequestError(
-        f"{key}: found {path}, allowed: a sample store, a folder of images, an .npz or .npy file, or {PREFIX}NAME"
+        f"{key}: found {found}, allowed: a sample store, a folder of images, an .npz or .npy file, or {PREFIX}NAME"
     )
 
 

@@ -28,7 +28,7 @@ class SampleSet:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What is there, by name."""
-        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        found = {name: getattr(self, name) for name in FIELDS}
         return {name: array for name, array in found.items() if array is not None}
 
     def take(self, rows: slice | list[int]) -> "SampleSet":
@@ -40,6 +40,9 @@ class SampleSet:
         """One set after the other; all of them know the same of their images."""
         parts = [part.arrays() for part in sets]
         return SampleSet(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+
+
+FIELDS = tuple(field.name for field in fields(SampleSet))
 
 
 class Samples(ABC):
@@ -92,8 +95,8 @@ class MemorySamples(Samples):
         check_images(name, rows.images.shape, rows.images.dtype, lambda: [rows.images])
         for label, array in rows.arrays().items():
             check_beside(f"{name}: {label}", label, array.shape, array.dtype, rows.images.shape)
-        _, *size = rows.images.shape
-        self.name, self.shape, self.warnings = name, (size[0], size[1], size[2]), []
+        height, width, channels = rows.images.shape[1:]
+        self.name, self.shape, self.warnings = name, (height, width, channels), []
         self.has = frozenset(rows.arrays())
         self._rows = rows
 

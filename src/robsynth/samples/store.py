@@ -9,7 +9,7 @@ import numpy as np
 from robsynth.errors import RequestError
 from robsynth.files import read_json, write_atomically, write_json
 from robsynth.samples.arrays import ArrayFile, ArraySamples, names_in
-from robsynth.samples.source import Samples
+from robsynth.samples.source import FIELDS, Samples
 
 MANIFEST = "store.json"
 FORMAT = "robsynth-samples-1"
@@ -93,14 +93,17 @@ def open_store(directory: Path) -> Samples:
     store = SampleStore.open(directory)
     if absent := store.missing():
         raise RequestError(f"{store.path(absent[0])}: missing; this store is unfinished ({len(absent)} shards)")
-    files = []
-    for shard, rows in enumerate(store.shards):
-        path = store.path(shard)
-        arrays = {name: ArrayFile(path, name) for name in names_in(path)}
-        if "images" not in arrays or any(len(array) != len(rows) for array in arrays.values()):
-            raise RequestError(f"{path}: does not hold {len(rows)} images")
-        files.append(arrays)
+    if not store.count:
+        raise RequestError(f"{directory / MANIFEST}: a store of no images; allowed: at least one")
+    files = [_shard(store.path(shard), len(rows)) for shard, rows in enumerate(store.shards)]
     return ArraySamples(directory.name, files)
+
+
+def _shard(path: Path, rows: int) -> dict[str, ArrayFile]:
+    arrays = {name: ArrayFile(path, name) for name in names_in(path) if name in FIELDS}
+    if "images" not in arrays or any(array.shape[:1] != (rows,) for array in arrays.values()):
+        raise RequestError(f"{path}: does not hold {rows} images")
+    return arrays
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
