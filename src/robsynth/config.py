@@ -297,9 +297,17 @@ class Curves:
 
 @dataclass
 class Tracker:
-    name: str = choice("wandb", "none")
+    """Where a run is logged besides its record; the rest is W&B's, where "auto" is online if there is an account."""
+
+    name: str = choice("wandb", "tensorboard", "csv", "none")
     project: str = "robsynth"
-    mode: str = choice("offline", "online", default="offline")
+    group: str | None = None
+    mode: str = choice("auto", "offline", "online", default="auto")
+
+    def check(self, prefix: str) -> None:
+        """Refuse a server where there is none."""
+        if self.mode != "auto" and self.name != "wandb":
+            raise RequestError(f"{prefix}mode: found {self.mode}, but only tracker=wandb has a server; allowed: auto")
 
 
 @dataclass
@@ -431,7 +439,7 @@ def check(config: Any, prefix: str = "") -> None:
                     check(one, f"{key}[{place}].")
                 else:
                     _check_value(key, one, dict(item.metadata))
-    if isinstance(config, Network):
+    if isinstance(config, Network | Tracker):
         config.check(prefix)
 
 
