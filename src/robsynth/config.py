@@ -384,6 +384,23 @@ class ReportConfig:
 
 
 @dataclass
+class RunsConfig:
+    """Which of the runs below `under` to list, in which order, with which figures; see runs/query.py for the words."""
+
+    under: list[str] = field(default_factory=list)
+    command: str | None = None
+    experiment: str | None = None
+    dataset: str | None = None
+    status: str | None = field(default=None, metadata={"allowed": ("finished", "unfinished", "failed", "unreadable")})
+    where: str | None = None
+    sort: str = "finished"
+    figures: list[str] = field(default_factory=list, metadata={"empty": True})
+    compare: bool = False
+    out: str | None = None
+    debug: bool = False
+
+
+@dataclass
 class ConvertConfig:
     """A checkpoint of another library, the classifier that it is, and where to write it as one of ours."""
 
