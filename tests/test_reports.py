@@ -18,8 +18,9 @@ from conftest import ROOT, robsynth
 from robsynth.errors import RequestError
 from robsynth.metrics.figures import METRICS
 from robsynth.records.record import Record, load_record
+from robsynth.records.rows import FIGURE_COLUMNS, figure_row, to_csv
 from robsynth.reports import fill_readme, render
-from robsynth.reports.formats import FIGURE_COLUMNS, SPECIAL, figure_row, in_latex, latex, markdown, to_csv
+from robsynth.reports.formats import SPECIAL, in_latex, latex, markdown
 from robsynth.reports.plots import all_plots
 from robsynth.reports.published import beside_ours, load_published, published_file, results_table
 from robsynth.reports.tables import TABLES, Cell, Table, all_tables, figures_table, unavailable

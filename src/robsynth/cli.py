@@ -18,6 +18,7 @@ COMMANDS = {
     "evaluate": "samples of any origin against a data set, under named protocols",
     "statistics": "a data set's reference statistics as a file, to measure against without it",
     "report": "tables and the HTML page from a record alone",
+    "runs": "the runs that are here: listed, filtered and compared by their records",
     "convert": "a checkpoint of the authors' library, or bare weights, into one of ours",
     "doctor": "what is here, and what to do about what is missing",
 }
@@ -50,7 +51,7 @@ measures, records and reports. Started again it goes on where it was; what is fi
   out=DIR                     where (outputs/EXPERIMENT-SCALE-... unless given)
   force=true                  start anew
   seed=0  device=auto|cpu|cuda  precision=auto|fp32|bf16  debug=true
-  tracker=wandb|none          tracker.mode=offline|online
+  tracker=wandb|tensorboard|csv|none  tracker.mode=auto|offline|online tracker.project= tracker.group= (W&B's)
   dataset= classifier= adversary= recipe.KEY= judge.KEY= baseline.KEY= tasks.TASK.KEY= samples.KEY= metrics.KEY=
   curves.steps=[..] curves.eps=[..]  generation measured along these, with curves.count images each
 
@@ -78,7 +79,7 @@ where it was.
                               adversary.random_start= adversary.keep=best|last
   recipe=one_cycle|laptop|paper_...  recipe.start=FILE (weights to begin from)
   recipe.epochs= recipe.batch_size= recipe.learning_rate= recipe.schedule= recipe.ema= recipe.augment.KEY=
-  baseline.KEY= metrics.attack_steps= tracker=wandb|none
+  baseline.KEY= metrics.attack_steps= tracker=wandb|tensorboard|csv|none
   out=DIR  force=true  seed=0  device=auto|cpu|cuda  precision=auto|fp32|bf16  debug=true
 
 examples:
@@ -198,6 +199,28 @@ examples:
   robsynth report records=[outputs/seed0,outputs/seed1,outputs/longer] out=outputs/compared
 
 stdout: {"tables", "latex", "figures", "page"}, for records {"page", "tables", "figures"}, and if asked for "readme"
+""",
+    "runs": """\
+usage: robsynth runs [KEY=VALUE ...]
+
+Lists the runs that are here by their records: how far they came, and their figures. Compares those that are left.
+
+  under=[outputs,results]     below which directories
+  command=NAME  experiment=NAME  dataset=NAME  status=finished|unfinished|failed|unreadable
+  where=CONDITION[,...]       FIGURE<NUMBER, also <=, >, >= and =; all have to hold
+  sort=finished|FIGURE        downwards with a minus before it; under one protocol at a time
+  figures=[FIGURE,...]        which to show; FIGURE is [SUBJECT/]METRIC[/PROTOCOL], the record's first that fits
+  compare=true                the settings and figures that differ
+  out=DIR                     with compare=true, also the page that compares them
+  debug=true
+
+examples:
+  robsynth runs
+  robsynth runs experiment=mnist5k 'where=generation/fid<150,judge_share>=0.9' sort=-judge_share
+  robsynth runs under=[outputs] 'figures=[inpainting/psnr,inpainting/ssim]' compare=true out=outputs/compared
+
+stdout: {"runs": [{"run", "command", "experiment", "dataset", "seed", "started", "finished", "status", "stage",
+        "error", "directory", "figures"}]}, with compare=true also "settings", "differences"; with out "page", "tables"
 """,
     "convert": """\
 usage: robsynth convert checkpoint=FILE [KEY=VALUE ...]

@@ -20,6 +20,7 @@ from robsynth.config import (
     DoctorConfig,
     EvaluateConfig,
     ReportConfig,
+    RunsConfig,
     StatisticsConfig,
     check,
 )  # fmt: skip
@@ -31,11 +32,13 @@ ROOTS = {
     "evaluate": EvaluateConfig,
     "statistics": StatisticsConfig,
     "report": ReportConfig,
+    "runs": RunsConfig,
     "convert": ConvertConfig,
     "doctor": DoctorConfig,
 }
 # Keys with a string for a value that have the name of a group of files, in which Hydra would look for the value.
-PLAIN = {"config": ("task",), "evaluate": ("samples", "judge")}
+PLAIN = {"config": ("task",), "evaluate": ("samples", "judge"),
+         "runs": ("experiment", "dataset", "where", "sort")}  # fmt: skip
 
 
 def config_directory() -> Path:

@@ -297,9 +297,17 @@ class Curves:
 
 @dataclass
 class Tracker:
-    name: str = choice("wandb", "none")
+    """Where a run is logged besides its record; the rest is W&B's, where "auto" is online if there is an account."""
+
+    name: str = choice("wandb", "tensorboard", "csv", "none")
     project: str = "robsynth"
-    mode: str = choice("offline", "online", default="offline")
+    group: str | None = None
+    mode: str = choice("auto", "offline", "online", default="auto")
+
+    def check(self, prefix: str) -> None:
+        """Refuse a server where there is none."""
+        if self.mode != "auto" and self.name != "wandb":
+            raise RequestError(f"{prefix}mode: found {self.mode}, but only tracker=wandb has a server; allowed: auto")
 
 
 @dataclass
@@ -376,6 +384,23 @@ class ReportConfig:
 
 
 @dataclass
+class RunsConfig:
+    """Which of the runs below `under` to list, in which order, with which figures; see runs/query.py for the words."""
+
+    under: list[str] = field(default_factory=list)
+    command: str | None = None
+    experiment: str | None = None
+    dataset: str | None = None
+    status: str | None = field(default=None, metadata={"allowed": ("finished", "unfinished", "failed", "unreadable")})
+    where: str | None = None
+    sort: str = "finished"
+    figures: list[str] = field(default_factory=list, metadata={"empty": True})
+    compare: bool = False
+    out: str | None = None
+    debug: bool = False
+
+
+@dataclass
 class ConvertConfig:
     """A checkpoint of another library, the classifier that it is, and where to write it as one of ours."""
 
@@ -431,7 +456,7 @@ def check(config: Any, prefix: str = "") -> None:
                     check(one, f"{key}[{place}].")
                 else:
                     _check_value(key, one, dict(item.metadata))
-    if isinstance(config, Network):
+    if isinstance(config, Network | Tracker):
         config.check(prefix)
 
 

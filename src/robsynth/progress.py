@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -12,14 +13,27 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 T = TypeVar("T")
+WIDEST = 1_000
 
 
 def say(line: str) -> None:
     """A line of words."""
     console.print(line, markup=False)
+
+
+def show(header: Sequence[str], rows: Iterable[Sequence[str]], words: int) -> None:
+    """A table; the first `words` columns begin at their left, figures end at their right."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for place, name in enumerate(header):
+        table.add_column(name, justify="left" if place < words else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    # Wider than a terminal rather than cut.
+    Console(stderr=True, width=WIDEST).print(table)
 
 
 def track(items: Sequence[T] | Iterable[T], label: str, total: int | None = None) -> Iterator[T]:

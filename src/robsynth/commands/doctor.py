@@ -1,7 +1,5 @@
 import importlib.util
-import os
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from robsynth.config import Dataset, DoctorConfig
@@ -16,6 +14,7 @@ from robsynth.metrics.extractors.weights import PACKAGE_SHA1, find_weights
 from robsynth.metrics.pairs import open_lpips
 from robsynth.progress import say
 from robsynth.records.provenance import machine, versions
+from robsynth.records.trackers.weights_and_biases import has_account
 
 
 def run(config: DoctorConfig) -> dict[str, Any]:
@@ -27,7 +26,7 @@ def run(config: DoctorConfig) -> dict[str, Any]:
         "data": _data(),
         "inception": _inception(),
         "other networks": _networks(),
-        "wandb": _wandb(),
+        "trackers": _trackers(),
         "cache": str(cache_directory()),
     }
     for title, entries in found.items():
@@ -87,10 +86,8 @@ def _networks() -> dict[str, str]:
     return found
 
 
-def _wandb() -> dict[str, str]:
-    if importlib.util.find_spec("wandb") is None:
-        return {"wandb": "not installed; runs keep their own records (tracker=none)"}
-    netrc = Path.home() / ".netrc"
-    account = "WANDB_API_KEY" in os.environ or (netrc.is_file() and "wandb" in netrc.read_text(errors="replace"))
-    mode = "account found; tracker.mode=online uses it" if account else "no account; runs are logged offline"
-    return {"wandb": f"{version('wandb')}, {mode}"}
+def _trackers() -> dict[str, str]:
+    mode = "account found: runs are logged online" if has_account() else "no account: runs are logged offline"
+    installed = importlib.util.find_spec("tensorboard") is not None
+    board = "available" if installed else "not installed: pip install 'robsynth[tensorboard]'"
+    return {"wandb": f"{version('wandb')}, {mode}", "tensorboard": board, "csv": "available"}

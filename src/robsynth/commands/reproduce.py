@@ -2,7 +2,6 @@ from typing import Any
 
 from robsynth.config import Config
 from robsynth.machine import resolve_device, resolve_precision
-from robsynth.records.wandb_run import track_with_wandb
 from robsynth.reports import render
 from robsynth.runs.reproduce import open_reproduction
 
@@ -11,15 +10,15 @@ def run(config: Config) -> dict[str, Any]:
     """An experiment from end to end, every stage once."""
     device = resolve_device(config.device)
     experiment = open_reproduction(config, device, resolve_precision(config.precision, device))
-    experiment.train()
-    experiment.measure_accuracies()
-    experiment.synthesize()
-    experiment.measure()
-    record = experiment.record(experiment.draw())
-    directory = experiment.run.directory
-    path = record.save(directory)
-    if config.tracker.name == "wandb":
-        experiment.run.stage("wandb", lambda: {"files": track_with_wandb(record, directory, config.tracker)})
+    with experiment.tracking:
+        experiment.train()
+        experiment.measure_accuracies()
+        experiment.synthesize()
+        experiment.measure()
+        record = experiment.record(experiment.draw())
+        directory = experiment.run.directory
+        path = record.save(directory)
+        experiment.tracking.record(record)
     written = render(directory, directory / "report")
     return {
         "experiment": config.experiment,

@@ -6,7 +6,7 @@ from robsynth.classifiers import load_classifier
 from robsynth.config import Config, Generation
 from robsynth.data import DataSet, load_data
 from robsynth.machine import resolve_device, resolve_precision
-from robsynth.records.wandb_run import track_with_wandb
+from robsynth.records.trackers import Tracking
 from robsynth.runs.bundle import save_bundle, training_record
 from robsynth.runs.measuring import as_result
 from robsynth.runs.reproduce import make_record
@@ -20,7 +20,14 @@ def run(config: Config) -> dict[str, Any]:
     precision = resolve_precision(config.precision, device)
     data = load_data(config.dataset)
     this = Run("train", config, {"precision": precision, "device": device.type, "data": data.fingerprint})
-    where = (config.seed, device, precision)
+    with this.tracking(config) as tracking:
+        return _train(this, config, data, device, precision, tracking)
+
+
+def _train(
+    this: Run, config: Config, data: DataSet, device: torch.device, precision: str, tracking: Tracking
+) -> dict[str, Any]:
+    where = (config.seed, device, precision, tracking)
     if config.model == "baseline":
         name = config.baseline.name
         trained = this.stage(f"train {name}", lambda: train_baseline(this, config.baseline, data, *where))
@@ -39,8 +46,7 @@ def run(config: Config) -> dict[str, Any]:
         more["bundle"] = str(this.directory / bundled["files"][0])
     record = make_record(this, "train", config, data, device, precision, {name: trained["history"]}, [])
     path = record.save(this.directory)
-    if config.tracker.name == "wandb":
-        this.stage("wandb", lambda: {"files": track_with_wandb(record, this.directory, config.tracker)})
+    tracking.record(record)
     return {"checkpoint": str(this.directory / trained["checkpoint"]), **more, "record": str(path)}
 
 

@@ -11,7 +11,8 @@ from robsynth.errors import RequestError
 from robsynth.files import digest, write_text
 from robsynth.metrics.figures import METRICS
 from robsynth.records.record import Record, load_record
-from robsynth.reports.formats import FIGURE_COLUMNS, figure_row, markdown, to_csv
+from robsynth.records.rows import FIGURE_COLUMNS, figure_row, to_csv
+from robsynth.reports.formats import markdown
 from robsynth.reports.page import page
 from robsynth.reports.render import read_picture
 from robsynth.reports.tables import Cell, Table, figure_cell, is_point, metric_title, subject_title

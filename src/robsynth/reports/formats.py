@@ -1,16 +1,9 @@
-"""A table as Markdown or LaTeX, and figures as CSV."""
+"""A table as Markdown or LaTeX."""
 
-import csv
-import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
 
-from robsynth.reports.tables import Cell, Table, interval_of
-
-FIGURE_COLUMNS = (
-    "subject", "metric", "at", "value", "low", "high", "spread", "error", "count", "seeds", "protocol", "why",
-)  # fmt: skip
+from robsynth.reports.tables import Cell, Table
 
 
 def markdown(table: Table) -> str:
@@ -89,19 +82,3 @@ def _breakable(word: str) -> str:
 def _escaped(text: str) -> str:
     text = "".join(SPECIAL.get(sign, sign) for sign in text)
     return re.sub(r"(?<!\w)-(?=\d)", "$-$", text)
-
-
-def figure_row(figure: Mapping[str, Any]) -> dict[str, Any]:
-    """A figure under the names of `FIGURE_COLUMNS`."""
-    low, high = interval_of(figure) or (None, None)
-    at = " ".join(f"{key}={value:g}" for key, value in (figure.get("at") or {}).items())
-    return {**figure, "low": low, "high": high, "at": at, "seeds": figure.get("seeds", 1)}
-
-
-def to_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    """A line of names, then a line a row; what a row lacks is left empty."""
-    content = io.StringIO()
-    writer = csv.DictWriter(content, columns, restval="", extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return content.getvalue()

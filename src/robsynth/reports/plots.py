@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from robsynth.metrics.figures import METRICS
 from robsynth.records.record import Record
-from robsynth.reports.tables import interval_of, metric_title, subject_title
+from robsynth.records.rows import interval_of
+from robsynth.reports.tables import metric_title, subject_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

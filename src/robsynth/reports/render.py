@@ -9,7 +9,8 @@ from typing import Any
 from robsynth.errors import RequestError
 from robsynth.files import write_atomically, write_text
 from robsynth.records.record import FILE, Record, load_record
-from robsynth.reports.formats import FIGURE_COLUMNS, figure_row, latex, markdown, to_csv
+from robsynth.records.rows import FIGURE_COLUMNS, figure_row, to_csv
+from robsynth.reports.formats import latex, markdown
 from robsynth.reports.page import page
 from robsynth.reports.plots import Plot, all_plots
 from robsynth.reports.published import beside_ours

@@ -1,12 +1,12 @@
 """Tables of figures; one column never holds two protocols."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from robsynth.metrics.figures import METRICS
 from robsynth.records.record import Record
+from robsynth.records.rows import interval_of
 
 # The tables of a record, each with its metrics in order.
 TABLES = {
@@ -53,12 +53,6 @@ class Column:
 def is_point(figure: Mapping[str, Any]) -> bool:
     """Whether a figure is a point of a curve, which stands in no ordinary table."""
     return figure.get("at") is not None
-
-
-def interval_of(figure: Mapping[str, Any]) -> tuple[float, float] | None:
-    """The interval of a figure that has a finite one; that of an infinite PSNR says nothing."""
-    low, high = figure.get("interval") or (math.nan, math.nan)
-    return (low, high) if math.isfinite(low) and math.isfinite(high) else None
 
 
 def figures_table(record: Record, title: str, metrics: tuple[str, ...]) -> Table | None:

@@ -16,6 +16,7 @@ from robsynth.metrics.evaluate import Evaluation
 from robsynth.metrics.figures import Figure
 from robsynth.records.provenance import git_commit, machine, versions
 from robsynth.records.record import Record
+from robsynth.records.trackers import Tracking
 from robsynth.runs import pictures
 from robsynth.runs.drawing import Drawn, extreme_cases, generation_pictures, task_pictures
 from robsynth.runs.measuring import DataSamples, as_result, curve_points, open_evaluation, studio_at, task_figures
@@ -37,6 +38,7 @@ class Reproduction:
     data: DataSet
     device: torch.device
     precision: str
+    tracking: Tracking
 
     trained: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -55,9 +57,9 @@ class Reproduction:
 
     def train(self) -> None:
         """The robust classifier, the judge (which never sees an adversarial example), and the rival."""
-        c, where = self.config, (self.config.seed, self.device, self.precision)
+        c, where = self.config, (self.config.seed, self.device, self.precision, self.tracking)
         train = partial(train_classifier, self.run, data=self.data, settings=c.dataset, seed=c.seed,
-                        device=self.device, precision=self.precision)  # fmt: skip
+                        device=self.device, precision=self.precision, tracking=self.tracking)  # fmt: skip
         if self.trains:
             self._stage_training("classifier", partial(train, "classifier", c.classifier, c.adversary, c.recipe))
         if self.has_judge:
@@ -67,6 +69,7 @@ class Reproduction:
 
     def _stage_training(self, name: str, work: Callable[[], dict[str, Any]]) -> None:
         self.trained[name] = self.run.stage(f"train {name}", work)
+        self.tracking.history(name, self.trained[name]["history"])
 
     def _checkpoint(self, name: str) -> Path:
         return self.run.directory / self.trained[name]["checkpoint"]
@@ -240,4 +243,5 @@ def open_reproduction(config: Config, device: torch.device, precision: str) -> R
     extra = {"precision": precision, "device": device.type, "data": data.fingerprint}
     if named:
         extra["classifier"] = file_sha1(find_checkpoint(named))
-    return Reproduction(config, Run("reproduce", config, extra), data, device, precision)
+    run = Run("reproduce", config, extra)
+    return Reproduction(config, run, data, device, precision, run.tracking(config))

@@ -3,21 +3,25 @@
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from robsynth import __version__
 from robsynth.compose import resolved, to_yaml
-from robsynth.config import Common
-from robsynth.errors import RequestError
+from robsynth.config import Common, Config
+from robsynth.errors import RequestError, RunError
 from robsynth.files import digest, read_json, writable_directory, write_json, write_text
 from robsynth.progress import say
 from robsynth.records.provenance import git_commit, peak_memory_gb
+from robsynth.records.trackers import Job, Tracking
 
-MANIFEST = "run.json"
+MANIFEST, STAGES = "run.json", "stages"
+# Of the last attempt, if it failed.
+FAILED = "failed.json"
 # What does not change any result.
-INCIDENTAL = ("out", "force", "debug")
+INCIDENTAL = ("out", "force", "debug", "tracker")
 
 
 class Run:
@@ -33,6 +37,7 @@ class Run:
         self.name = "-".join(
             str(part) for part in (settings.get("experiment"), settings.get("scale"), command, digest(identity)) if part
         )
+        self.command = command
         self.directory = writable_directory(config.out or Path("outputs") / self.name)
         manifest_path = self.directory / MANIFEST
         if config.force:
@@ -51,6 +56,7 @@ class Run:
                     f"out: {self.directory} holds other files ({others[0]}); allowed: an empty directory"
                 )
             write_json(manifest_path, {"run": self.name, "started": now(), "identity": identity})
+        (self.directory / FAILED).unlink(missing_ok=True)
         write_text(self.directory / "config.yaml", to_yaml(config))
         self.started = read_json(manifest_path)["started"]
         self.stages: list[dict[str, Any]] = []
@@ -61,7 +67,7 @@ class Run:
         `files` in a result are paths below the run's directory; if one has been lost the stage is done again.
         `wall_seconds` and `cpu_seconds` in a result stand for the stage's own measure of its cost.
         """
-        path = self.directory / "stages" / f"{name}.json"
+        path = self.directory / STAGES / f"{name}.json"
         number = len(self.stages) + 1
         if path.exists():
             done = read_json(path)
@@ -74,7 +80,11 @@ class Run:
         else:
             say(f"[{number:>2}] {name}")
         wall, cpu = time.perf_counter(), time.process_time()
-        result = work()
+        try:
+            result = work()
+        except Exception as error:
+            self._keep(error, name)
+            raise
         done = {
             "name": name,
             "wall_seconds": result.pop("wall_seconds", round(time.perf_counter() - wall, 2)),
@@ -87,6 +97,16 @@ class Run:
         write_json(path, done)
         self.stages.append(done)
         return result
+
+    def _keep(self, error: Exception, stage: str) -> None:
+        """Leave word of a failure, where there is still a place for it."""
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        with suppress(RunError):
+            write_json(self.directory / FAILED, {"stage": stage, "error": reason, "when": now()})
+
+    def tracking(self, config: Config) -> Tracking:
+        """The run's log, to be entered around its work."""
+        return Tracking(Job(self.name, self.command, self.started, self.directory, resolved(config), config.tracker))
 
     def relative(self, path: Path) -> str:
         return path.relative_to(self.directory).as_posix()

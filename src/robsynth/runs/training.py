@@ -1,6 +1,7 @@
 """Stages that train: a classifier (robust or standard), and the rival."""
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from robsynth.data.batches import Batches
 from robsynth.errors import RequestError
 from robsynth.files import file_sha1
 from robsynth.metrics.figures import Figure, Protocol
+from robsynth.records.trackers import Tracking
 from robsynth.runs.run import Run
 from robsynth.training.adversarial import AdversarialTraining
 from robsynth.training.attack import accuracy, robust_accuracy
@@ -30,7 +32,7 @@ from robsynth.training.fit import fit
 
 def train_classifier(
     run: Run, name: str, network: Network, adversary: Adversary, recipe: Recipe, data: DataSet,
-    settings: Dataset, seed: int, device: torch.device, precision: str,
+    settings: Dataset, seed: int, device: torch.device, precision: str, tracking: Tracking,
 ) -> dict[str, Any]:  # fmt: skip
     """Train into `name`/ of the run; the result names the checkpoint and has costs and history."""
     mean, std = normalisation(data, settings)
@@ -43,7 +45,8 @@ def train_classifier(
     module = AdversarialTraining(untrained, adversary, recipe, seed)
     directory = run.directory / name
     batches = Batches(data, recipe.batch_size, seed, recipe.workers)
-    diary = fit(module, batches, recipe.epochs, directory, device, precision, recipe.ema)
+    diary = fit(module, batches, recipe.epochs, directory, device, precision, recipe.ema,
+                partial(tracking.history, name))  # fmt: skip
     about = {
         **architecture(network),
         "channels": data.shape[0],
@@ -81,12 +84,13 @@ def begin_from(network: Classifier, checkpoint: str) -> None:
 
 
 def train_baseline(
-    run: Run, settings: Baseline, data: DataSet, seed: int, device: torch.device, precision: str
-) -> dict[str, Any]:
+    run: Run, settings: Baseline, data: DataSet, seed: int, device: torch.device, precision: str, tracking: Tracking,
+) -> dict[str, Any]:  # fmt: skip
     """Train the rival into a directory of the run with its name."""
     module = GanTraining(settings, len(data.label_names), data.shape, seed)
     directory = run.directory / settings.name
-    diary = fit(module, Batches(data, settings.batch_size, seed), settings.epochs, directory, device, precision)
+    diary = fit(module, Batches(data, settings.batch_size, seed), settings.epochs, directory, device, precision,
+                on_epoch=partial(tracking.history, settings.name))  # fmt: skip
     about = {
         "latent": settings.latent,
         "width": settings.width,

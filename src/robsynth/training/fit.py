@@ -3,6 +3,7 @@
 import logging
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,19 @@ logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 
+OnEpoch = Callable[[list[dict[str, float]]], None]
+
+
 class Diary(Callback):
     """One row of metrics an epoch, with the wall and CPU seconds spent so far; kept in the checkpoint.
 
     So a resumed training has the history and the costs of all that led to its weights, and of nothing that
-    was lost.
+    was lost. `on_epoch` is given all rows so far after every epoch, in the process of rank 0.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_epoch: OnEpoch) -> None:
         self.rows: list[dict[str, float]] = []
+        self._on_epoch = on_epoch
         self._before = (0.0, 0.0)
         self._since = (0.0, 0.0)
 
@@ -49,6 +54,8 @@ class Diary(Callback):
                 "cpu_seconds": round(cpu, 2),
             }
         )
+        if trainer.is_global_zero:
+            self._on_epoch(self.rows)
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self.rows, "seconds": list(self.seconds())}
@@ -66,17 +73,19 @@ def fit(
     device: torch.device,
     precision: str,
     ema: float = 0,
+    on_epoch: OnEpoch = lambda rows: None,
 ) -> Diary:
     """Train for `epochs`, from `directory`/last.ckpt if it is there; it is renewed after every epoch.
 
-    With `ema` > 0 the module ends with the moving average of its weights, of that decay a step.
+    With `ema` > 0 the module ends with the moving average of its weights, of that decay a step. `on_epoch` is given
+    the diary's rows after every epoch.
 
     Raises
     ------
     RunError
         If the checkpoint cannot be read, or the loss stops being a number.
     """
-    diary = Diary()
+    diary = Diary(on_epoch)
     # The diary comes first: the checkpoint of an epoch holds the epoch's row.
     callbacks: list[Callback] = [diary, _checkpoints(directory), RichProgressBar(console_kwargs={"stderr": True})]
     if ema:

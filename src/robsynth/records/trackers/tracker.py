@@ -1,0 +1,42 @@
+"""What a tracker is told of a run, and what it has to do."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from robsynth.config import Tracker as Settings
+from robsynth.records.record import Record
+
+Rows = list[dict[str, float]]
+"""A training's metrics, a row an epoch, each with its `epoch` (from 1)."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run as it is known from its beginning; `started` stays when it is resumed."""
+
+    name: str
+    command: str
+    started: str
+    directory: Path
+    config: dict[str, Any]
+    settings: Settings
+
+    @property
+    def tags(self) -> list[str]:
+        """Command, experiment, scale and data set."""
+        found = (self.command, self.config["experiment"], self.config["scale"], self.config["dataset"]["name"])
+        return list(dict.fromkeys(found))
+
+
+class Tracker(Protocol):
+    """One run's log. It begins anew with every attempt at the run: the record and checkpoints have all there was."""
+
+    def history(self, training: str, rows: Rows) -> None:
+        """Log the epochs of a training that are not logged yet; `rows` are all there are so far."""
+
+    def record(self, record: Record) -> None:
+        """Log what there is once the work is done: figures, and as far as there is a place for them, files."""
+
+    def close(self, status: int) -> list[str]:
+        """End the log with the run's exit status; returns what it left, as paths below the run's directory."""
