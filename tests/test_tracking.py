@@ -1,24 +1,13 @@
 """What a tracker holds is what the record holds, however the run goes; and it never costs a run."""
 
-import csv
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-from conftest import Finished, command, robsynth
-from robsynth.errors import RequestError
-from robsynth.machine import is_main_process
+from conftest import robsynth
 from robsynth.records.record import Record, load_record
 from robsynth.records.rows import figure_key
-from robsynth.records.trackers import Job, Tracking
-from robsynth.records.trackers.weights_and_biases import choose_mode, has_account
 
 TINY = (
     "train", "dataset=mnist5k", "classifier.widths=[4,8,8,16]", "adversary=none", "recipe.epochs=2", "out=run",
