@@ -271,6 +271,8 @@ def test_an_interrupted_training_has_its_epochs_and_the_next_attempt_has_them_al
     record, again = load_record(run), inspected(run)
     holds("wandb", run, record)
     assert (again["run_id"], again["exit_code"], again["summary"]["epoch"]) == (found["run_id"], 0, 3)
+    assert robsynth(*words, "tracker=csv", cwd=tmp_path).stderr.count("done before") == len(record.stages)
+    holds("csv", run, record)
 
 
 def test_an_account_decides_where_a_run_is_logged(tmp_path, monkeypatch):
