@@ -55,6 +55,8 @@ def test_a_scale_is_an_overlay_that_the_command_line_outdoes():
         ("train", ["dataset"], r"^dataset: not understood; allowed: KEY=VALUE$"),
         ("train", ["seed=[1"], r"^seed=\[1: "),
         ("train", ["recipe=2"], r"^recipe=2: "),
+        ("train", ["tracker=csv", "tracker.mode=online"], r"^tracker\.mode: found online, but only tracker=wandb"),
+        ("train", ["tracker=mlflow"], r"^tracker: found 'mlflow', allowed: csv, none, tensorboard, wandb$"),
         ("train", ["inputs=x"], r"^inputs: `robsynth train` does not read it"),
         ("train", ["checkpoint=x"], r"^checkpoint: `robsynth train` makes a new one; allowed: recipe.start"),
         ("synthesize", ["task=painting"], r"^task: found 'painting', allowed: generation, inpainting"),

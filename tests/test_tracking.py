@@ -3,16 +3,39 @@
 import json
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
-from conftest import robsynth
-from robsynth.records.record import Record, load_record
-from robsynth.records.rows import figure_key
+import numpy as np
+import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from conftest import command, robsynth
+from robsynth.config import Tracker
+from robsynth.errors import RequestError
+from robsynth.machine import is_main_process
+from robsynth.records.record import Record, load_record
+from robsynth.records.rows import FIGURE_COLUMNS, figure_key, figure_row
+from robsynth.records.trackers import Job, Tracking
+from robsynth.records.trackers.weights_and_biases import choose_mode, has_account
+from robsynth.runs.pictures import save_png
+from robsynth.samples import SampleStore
+from test_reports import figure, make
+
+TRACKERS = ("wandb", "tensorboard", "csv")
 TINY = (
-    "train", "dataset=mnist5k", "classifier.widths=[4,8,8,16]", "adversary=none", "recipe.epochs=2", "out=run",
-    "recipe.batch_size=500", "metrics.attack_steps=1", "metrics.accuracy_count=100",
+    "train", "classifier.widths=[4,8,8,16]", "adversary=none", "recipe.batch_size=500", "metrics.attack_steps=1",
+    "metrics.accuracy_count=50", "out=run",
 )  # fmt: skip
+ROWS = [{"epoch": epoch, "loss": 2.0 / epoch, "wall_seconds": 1.5 * epoch} for epoch in (1, 2, 3)]
+
+
+@pytest.fixture(autouse=True)
+def _own_service(monkeypatch):
+    """Commands start W&B's service themselves, as a user's do, though this process has one already."""
+    monkeypatch.delenv("WANDB_SERVICE", raising=False)
 
 
 def inspected(run: Path) -> dict:
@@ -22,18 +45,271 @@ def inspected(run: Path) -> dict:
     return json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
 
 
-def summary_of(record: Record) -> dict:
-    """What W&B's summary has to hold: every figure, and the last epoch of every training."""
-    figures = {figure_key(one): "not available" if one["value"] is None else one["value"] for one in record.figures}
-    last = {f"{name}/{key}": value for name, rows in record.history.items() for key, value in rows[-1].items()}
-    return figures | {key: value for key, value in last.items() if not key.endswith("/epoch")}
+def read_wandb(run: Path) -> tuple[dict, dict]:
+    """Figures, and the last epoch of every training: each value under its key."""
+    summary = inspected(run)["summary"]
+    figures = {key: None if value == "not available" else value for key, value in summary.items()}
+    return figures, summary
 
 
-def test_wandb_holds_what_the_record_holds(tmp_path):
-    robsynth(*TINY, "tracker.group=eps", cwd=tmp_path)
-    run = tmp_path / "run"
-    record, found = load_record(run), inspected(run)
-    expected = summary_of(record)
-    assert len(expected) >= len(record.figures) + 3
-    assert {key: found["summary"][key] for key in expected} == expected
-    assert found["summary"]["epoch"] == 2
+def read_tensorboard(run: Path) -> tuple[dict, dict]:
+    events = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0})
+    events.Reload()
+    values = {tag: events.Scalars(tag)[-1].value for tag in events.Tags()["scalars"]}
+    texts = [tag.removesuffix("/text_summary") for tag in events.Tags()["tensors"]]
+    return {**values, **dict.fromkeys(texts)}, values
+
+
+def read_csv(run: Path) -> tuple[dict, dict]:
+    with (run / "figures.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    figures = {
+        "/".join(filter(None, (line["subject"], line["metric"], line["protocol"], line["at"]))):
+            float(line["value"]) if line["value"] else None
+        for line in lines
+    }  # fmt: skip
+    with (run / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    last = {f"{row['training']}/{key}": float(value) for row in rows for key, value in row.items()
+            if key != "training" and value}  # fmt: skip
+    return figures, last
+
+
+READ = {"wandb": read_wandb, "tensorboard": read_tensorboard, "csv": read_csv}
+
+
+def holds(name: str, run: Path, record: Record) -> None:
+    """Compare every figure and the last epoch of every training; TensorBoard's numbers are float32."""
+    figures, epochs = READ[name](run)
+    assert record.history
+    for one in record.figures:
+        found = figures[figure_key(one)]
+        assert (found is None) == (one["value"] is None)
+        assert one["value"] is None or found == pytest.approx(one["value"], rel=1e-6 if name == "tensorboard" else 0)
+    for training, rows in record.history.items():
+        for key in rows[-1].keys() - {"epoch"}:
+            assert epochs[f"{training}/{key}"] == pytest.approx(rows[-1][key], rel=1e-6)
+
+
+@pytest.fixture
+def job(tmp_path):
+    """A job without a run, logged by the tracker that the test names."""
+    config = {"experiment": "some", "scale": "smoke", "dataset": {"name": "mnist5k"}, "seed": 0}
+    return lambda **settings: Job("a-run", "train", "now", tmp_path, config, Tracker(**settings))
+
+
+@pytest.fixture
+def record(tmp_path):
+    """A whole record with figures of every kind, a picture, samples and a network, saved where the job is."""
+    figures = [
+        figure("generation", "fid", 61.25, "p"), figure("generation", "is", None, "q", why="no logits"),
+        figure("generation", "fid", 70.5, "p", at={"steps": 2.0}),
+        figure("generation", "fid", 65.5, "p", at={"steps": 4.0}),
+        figure("robust classifier", "clean_accuracy", 0.1 + 0.2, "clean"),
+    ]  # fmt: skip
+    save_png(tmp_path / "pictures" / "a.png", np.zeros((8, 8, 3), np.uint8))
+    start, images, original = np.random.default_rng(0).integers(0, 256, (3, 12, 8, 8, 1), np.uint8)
+    data = {"name": "mnist5k", "source": "made up", "fingerprint": "f00", "label_names": list("0123456789")}
+    store = SampleStore.create(tmp_path / "samples" / "inpainting", 12, 12, {})
+    store.write(0, {"images": images, "wanted": np.arange(12) % 10, "start": start, "original": original})
+    (tmp_path / "classifier").mkdir()
+    (tmp_path / "classifier" / "classifier.safetensors").write_bytes(b"weights")
+    (tmp_path / "classifier" / "last.ckpt").write_bytes(b"to resume from")
+    pictures = [{"name": "a", "file": "pictures/a.png", "caption": "a picture"}]
+    config = {"select": ["inpainting"]}
+    found = make(figures, data=data, config=config, history={"classifier": ROWS}, pictures=pictures)
+    found.save(tmp_path)
+    return found
+
+
+def fail_after_an_epoch(job: Job, error: BaseException) -> None:
+    with Tracking(job) as tracking:
+        tracking.history("classifier", ROWS[:1])
+        raise error
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_a_tracker_holds_what_the_record_holds(job, record, tmp_path, name):
+    with Tracking(job(name=name, mode="offline" if name == "wandb" else "auto")) as tracking:
+        tracking.history("classifier", ROWS[:1])
+        tracking.history("classifier", ROWS[:2])
+        tracking.record(record)
+    holds(name, tmp_path, record)
+
+
+def test_wandb_has_the_run_s_settings_tags_media_and_artifacts(job, record, tmp_path):
+    with Tracking(job(name="wandb", mode="offline", group="eps")) as tracking:
+        tracking.record(record)
+    found = inspected(tmp_path)
+    assert found["tags"] == ["train", "some", "smoke", "mnist5k"]
+    assert (found["exit_code"], found["name"]) == (0, "a-run")
+    assert found["config"]["dataset"]["name"] == "mnist5k"
+    assert found["config"]["data"]["fingerprint"] == "f00"
+    (files,) = (tmp_path / "wandb").glob("offline-run-*/files/media")
+    assert len(list((files / "images" / "pictures").glob("*.png"))) == 1
+    (table,) = (files / "table" / "examples").glob("*.json")
+    content = json.loads(table.read_text())
+    assert content["columns"] == ["wanted", "input", "result", "original"]
+    assert [row[0] for row in content["data"]] == list("0123456789")
+    # The table's images wait for a server where artifacts do.
+    shown = {np.asarray(Image.open(file)).tobytes() for file in (tmp_path / "wandb" / "artifacts" / "staging").iterdir()
+             if file.read_bytes().startswith(b"\x89PNG")}  # fmt: skip
+    with np.load(tmp_path / "samples" / "inpainting" / "00000.npz") as shard:
+        assert shown == {image.tobytes() for name in ("start", "images", "original") for image in shard[name][:10]}
+    (log,) = (tmp_path / "wandb").glob("offline-run-*/*.wandb")
+    words = [str(Path(sys.executable).with_name("wandb")), "leet", "inspect", "--json", str(log)]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    for artifact, file in {"record": "record.json", "classifier": "classifier.safetensors",
+                           "samples-inpainting": "00000.npz"}.items():  # fmt: skip
+        assert f"a-run-{artifact}" in said
+        assert file in said
+    assert "last.ckpt" not in said
+    assert '"eps"' in said
+
+
+def test_csv_has_every_column_of_a_figure(job, record, tmp_path):
+    with Tracking(job(name="csv")) as tracking:
+        tracking.record(record)
+    with (tmp_path / "figures.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    expected = [{name: "" if (value := figure_row(one).get(name)) is None else str(value) for name in FIGURE_COLUMNS}
+                for one in record.figures]  # fmt: skip
+    assert lines == expected
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_a_later_attempt_begins_with_what_was_logged_before(job, record, tmp_path, name):
+    job = job(name=name)
+    with pytest.raises(RuntimeError):
+        fail_after_an_epoch(job, RuntimeError())
+    with Tracking(job) as tracking:
+        tracking.history("classifier", ROWS[:2])
+        tracking.record(record)
+    holds(name, tmp_path, record)
+    if name == "wandb":
+        assert inspected(tmp_path)["step"] == len(ROWS)
+    if name == "tensorboard":
+        events = EventAccumulator(str(tmp_path / "tensorboard"))
+        events.Reload()
+        assert [event.step for event in events.Scalars("classifier/loss")] == [1, 2, 3]
+
+
+def test_what_was_logged_whole_is_logged_again_only_if_it_changes(job, record, tmp_path):
+    job = job(name="csv")
+
+    def log(record):
+        with Tracking(job) as tracking:
+            tracking.history("classifier", ROWS)
+            tracking.record(record)
+        return (tmp_path / "figures.csv").stat().st_mtime_ns
+
+    first = log(record)
+    assert log(record) == first
+    changed = replace(record, figures=record.figures[:1])
+    changed.save(tmp_path)
+    assert log(changed) > first
+    holds("csv", tmp_path, changed)
+    (tmp_path / "metrics.csv").unlink()
+    log(changed)
+    holds("csv", tmp_path, changed)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(RuntimeError(), 1), (RequestError(), 2), (KeyboardInterrupt(), 130), (SystemExit(143), 143)],
+)
+def test_a_run_that_ends_badly_is_finished_with_its_exit_status(job, tmp_path, error, status):
+    with pytest.raises(type(error)):
+        fail_after_an_epoch(job(name="wandb", mode="offline"), error)
+    found = inspected(tmp_path)
+    assert found["exit_code"] == status
+    assert found["summary"]["classifier/loss"] == 2.0
+    assert not (tmp_path / "tracked.json").exists()
+
+
+@pytest.mark.parametrize("name", ["tensorboard", "csv"])
+def test_a_tracker_that_fails_costs_a_line(job, record, tmp_path, capsys, name):
+    """Its place is taken by something else, or lost on the way."""
+    (tmp_path / "metrics.csv").mkdir()
+    (tmp_path / "tensorboard").write_text("no directory")
+    with Tracking(job(name=name)) as tracking:
+        tracking.history("classifier", ROWS)
+        tracking.record(record)
+    said = capsys.readouterr().err
+    assert said.count(f"tracker: {name} failed (") == 1
+    assert not (tmp_path / "tracked.json").exists()
+
+
+def test_a_server_that_does_not_answer_leaves_a_whole_run_offline(tmp_path):
+    environment = {**os.environ, "WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "0" * 40,
+                   "WANDB_INIT_TIMEOUT": "2"}  # fmt: skip
+    words = command(*TINY, "recipe.epochs=1", "tracker.mode=online")
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("tracker: W&B cannot be reached") == 1
+    holds("wandb", tmp_path / "run", load_record(tmp_path / "run"))
+
+
+def test_an_interrupted_training_has_its_epochs_and_the_next_attempt_has_them_all(tmp_path):
+    """Ctrl-C in the second epoch or later."""
+    words = (*TINY, "recipe.epochs=3")
+    process = subprocess.Popen(command(*words), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    run, deadline = tmp_path / "run", time.monotonic() + 300
+    while not (run / "classifier" / "last.ckpt").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    status = process.wait()
+    found = inspected(run)
+    assert found["exit_code"] == status
+    assert found["summary"]["epoch"] >= 1
+    robsynth(*words, cwd=tmp_path)
+    record, again = load_record(run), inspected(run)
+    holds("wandb", run, record)
+    assert (again["run_id"], again["exit_code"], again["summary"]["epoch"]) == (found["run_id"], 0, 3)
+    assert robsynth(*words, "tracker=csv", cwd=tmp_path).stderr.count("done before") == len(record.stages)
+    holds("csv", run, record)
+
+
+def test_an_account_decides_where_a_run_is_logged(tmp_path, monkeypatch):
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "WANDB_IDENTITY_TOKEN_FILE", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert (has_account(), choose_mode("auto"), choose_mode("offline")) == (False, "offline", "offline")
+    with pytest.raises(RequestError, match=r"^tracker\.mode: online needs an account"):
+        choose_mode("online")
+    (tmp_path / ".netrc").write_text("machine elsewhere.org login a password b\n")
+    assert not has_account()
+    (tmp_path / ".netrc").write_text("machine api.wandb.ai login user password secret\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    assert (has_account(), choose_mode("auto"), choose_mode("online")) == (True, "online", "online")
+    monkeypatch.setenv("WANDB_BASE_URL", "http://localhost:8080")
+    assert choose_mode("auto") == "offline"
+    monkeypatch.setenv("WANDB_API_KEY", "secret")
+    assert choose_mode("auto") == "online"
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert (choose_mode("auto"), choose_mode("online")) == ("offline", "online")
+
+
+@pytest.mark.parametrize(
+    ("environment", "main"),
+    [
+        ({}, True),
+        ({"RANK": "0", "LOCAL_RANK": "0"}, True),
+        ({"RANK": "2", "LOCAL_RANK": "0"}, False),
+        ({"SLURM_PROCID": "1"}, False),
+        ({"SLURM_PROCID": "0"}, True),
+        ({"LOCAL_RANK": "1"}, False),
+        ({"LOCAL_RANK": "0", "NODE_RANK": "1"}, False),
+    ],
+)
+def test_rank_0_alone_logs(job, record, tmp_path, monkeypatch, environment, main):
+    for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert is_main_process() is main
+    with Tracking(job(name="csv")) as tracking:
+        tracking.record(record)
+    assert (tmp_path / "figures.csv").exists() is main

@@ -73,6 +73,8 @@ class WeightsAndBiases:
                 raise
             reason = " ".join(str(error).split())
             say(f"tracker: W&B cannot be reached ({reason}); logged offline, `wandb sync` uploads it")
+            # The service keeps the id of the run that failed.
+            wandb.teardown()
             self._run = self._init("offline")
         self._run.define_metric("epoch")
 
@@ -87,7 +89,8 @@ class WeightsAndBiases:
             name=job.name,
             id=digest([job.name, job.started, str(job.directory.resolve())]),
             resume=None if mode == "offline" else "allow",
-            dir=job.directory,
+            # W&B's service may have another working directory.
+            dir=job.directory.resolve(),
             mode=mode,  # type: ignore[arg-type]
             config=job.config,
             tags=job.tags,
@@ -129,7 +132,7 @@ class WeightsAndBiases:
         import wandb
 
         tables = {}
-        for store in _sample_stores(self._job.directory):
+        for store in self._sample_stores(record):
             found = load_samples(store, most=EXAMPLES)
             shown = {"input": found.start, "result": found.images, "original": found.original}
             images = {name: pixels for name, pixels in shown.items() if pixels is not None}
@@ -148,8 +151,14 @@ class WeightsAndBiases:
             kept = [path for path in sorted((directory / training).glob("*")) if path.suffix != ".ckpt"]
             if kept:
                 yield self._artifact(training, "model", kept)
-        for store in _sample_stores(directory):
+        for store in self._sample_stores(record):
             yield self._artifact(f"samples-{store.name}", "samples", sorted(store.iterdir()))
+
+    def _sample_stores(self, record: Record) -> list[Path]:
+        """The images of every task, and of a rival that was trained; not those along a curve."""
+        names = [*record.config.get("select", []), *record.history]
+        stores = [self._job.directory / "samples" / name for name in names]
+        return [store for store in stores if store.is_dir()]
 
     def _artifact(self, name: str, kind: str, files: list[Path]) -> Any:
         import wandb
@@ -168,7 +177,3 @@ class WeightsAndBiases:
         self._run.finish(exit_code=status)
         directory = self._job.directory
         return sorted(path.relative_to(directory).as_posix() for path in (directory / "wandb").glob("*run-*-*"))
-
-
-def _sample_stores(directory: Path) -> list[Path]:
-    return sorted(path.parent for path in (directory / "samples").glob("*/store.json"))
