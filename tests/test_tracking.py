@@ -1,6 +1,9 @@
 """What a tracker holds is what the record holds, however the run goes; and it never costs a run."""
 
+import csv
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
