@@ -135,7 +135,7 @@ def checkpoints(tmp_path):
         (["synthesize", "checkpoint=whole.safetensors", "out=file/s"], "out: file/s is no directory"),
         (["synthesize", "checkpoint=whole.safetensors", "task.steps=0"], "steps: found 0, allowed: a number >= 1"),
         (["evaluate"], "samples: none given"),
-        (["evaluate", "samples=absent"], "samples: found absent, allowed: a sample store"),
+        (["evaluate", "samples=absent"], "samples: found nothing at absent, allowed: a sample store"),
         (["evaluate", "samples=absent", "reference=mnist"], "dataset: found 'mnist', allowed: apple2orange"),
         (["report"], "record: no outputs/*/record.json here"),
         (["report", "record=text.safetensors"], "text.safetensors: not a readable JSON file"),

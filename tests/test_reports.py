@@ -216,17 +216,28 @@ def test_published_figures_stand_beside_ours_and_never_in_their_column():
         ],
         data=REAL,
     )
+    record.config = {"adversary": {"eps": 0.5}}
     beside, others = beside_ours(record)
     assert [row[4:] for row in texts(beside) if row[0] == "Table 1, CIFAR-10"] == [
         ["8.10 ± 0.40", "400", "1", "`is400`"]
     ]
     accuracies = [(row[2], row[4]) for row in texts(beside) if row[1] == "clean accuracy ↑"]
-    assert accuracies == [("0.9083", "0.8280"), ("0.8162", "0.8280")]
+    # Not those of the classifier that was trained at eps 1.
+    assert accuracies == [("0.9083", "0.8280")]
     assert beside.header[2:5] == ["reported", "its source and protocol", "ours"]
     assert "not measured here" in beside.notes[0]
     assert "not measured here" in others.title
     assert ["training data", "Inception Score ↑", "11.2 (unverified)"] in [row[:3] for row in texts(others)]
     assert ["DAT T=50", "FID ↓", "7.57"] in [row[:3] for row in texts(others)]
+
+
+def test_a_score_under_another_network_does_not_stand_beside_a_published_score():
+    record = make(
+        [figure("generation", "is", 3.9, "is400_lite"), figure("generation", "is_share", 0.6, "is400_lite")], data=REAL
+    )
+    record.protocols["is400_lite"] = {"extractor": "EfficientNet-Lite0"}
+    found = {row[0]: row[4] for row in texts(beside_ours(record)[0])}
+    assert found == {"Table 1, CIFAR-10, as a share": "0.600"}
 
 
 def test_where_only_pictures_were_published_our_figure_stands_beside_the_word():
