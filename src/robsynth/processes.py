@@ -1,0 +1,43 @@
+"""Which of a run's processes this is, and how they wait for one another.
+
+Every process of a run executes the same command (SPMD): each works on its share of images, rank 0 alone writes
+records. A run of one process needs none of this, and none of it imports torch.distributed then.
+"""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def rank() -> int:
+    """The number of this process among the run's, from 0."""
+    return 0
+
+
+def count() -> int:
+    """How many processes the run has."""
+    return 1
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes."""
+    return rank() == 0
+
+
+def barrier() -> None:
+    """Wait until every process of the run is here."""
+
+
+def from_first(value: T) -> T:
+    """What rank 0 passed, in every process; the others' value is ignored."""
+    return value
+
+
+def mine(numbers: Sequence[int]) -> list[int]:
+    """This process's share of numbered pieces of work, none of them padded or done twice.
+
+    A piece belongs to the process `number % count()`, whatever else is still to be done: so processes that look at
+    different moments agree.
+    """
+    return [number for number in numbers if number % count() == rank()]
