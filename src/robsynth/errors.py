@@ -10,3 +10,7 @@ class RequestError(Exception):
 
 class RunError(Exception):
     """A well-formed request failed on the way, e.g. on a full disk (exit status 1)."""
+
+
+class Pruned(Exception):
+    """A trial of a sweep that is not worth going on with (exit status 3); no failure."""

@@ -18,6 +18,7 @@ from robsynth.config.commands import (
 from robsynth.config.fields import check, choice, number
 from robsynth.config.measuring import Curves, Metrics, Samples, Tracker
 from robsynth.config.networks import ARCHITECTURES, FOREIGN, Dataset, Network
+from robsynth.config.sweeps import Launcher, Pruning, Sweep, SweepConfig
 from robsynth.config.tasks import (
     TASKS,
     ClassTask,
@@ -52,8 +53,10 @@ __all__ = [
     "Generation",
     "Inpainting",
     "Judge",
+    "Launcher",
     "Metrics",
     "Network",
+    "Pruning",
     "Recipe",
     "ReportConfig",
     "RunsConfig",
@@ -62,6 +65,8 @@ __all__ = [
     "Stage",
     "StatisticsConfig",
     "SuperResolution",
+    "Sweep",
+    "SweepConfig",
     "Task",
     "Tracker",
     "Translation",

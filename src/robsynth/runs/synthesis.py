@@ -189,8 +189,11 @@ def open_studio(
     return Studio(config, device, precision, named, network, about, load)
 
 
-def synthesize(studio: Studio, task: str, directory: Path, force: bool = False) -> SampleStore:
-    """Fill a sample store with a task's images; shards that are there are kept."""
+def synthesize(
+    studio: Studio, task: str, directory: Path, force: bool = False,
+    on_shard: Callable[[SampleStore], None] = lambda store: None,
+) -> SampleStore:  # fmt: skip
+    """Fill a sample store with a task's images; shards that are there are kept. `on_shard` is called after each."""
     synthesis = studio.synthesis(task)
     for stage, settings in enumerate(stages(synthesis.settings)):
         # Refuses what cannot be asked for before anything is written.
@@ -223,6 +226,7 @@ def synthesize(studio: Studio, task: str, directory: Path, force: bool = False) 
         if problem.mask is not None:
             arrays["mask"] = as_pixels(problem.mask)
         store.write(shard, arrays)
+        on_shard(store)
     return store
 
 

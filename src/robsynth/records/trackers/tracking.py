@@ -6,7 +6,7 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from robsynth.errors import RequestError
+from robsynth.errors import Pruned, RequestError
 from robsynth.files import digest, read_json, write_json
 from robsynth.machine import is_main_process
 from robsynth.progress import say
@@ -28,10 +28,11 @@ class Tracking:
     """Logs a run while it goes on, in one process of it, and ends the log however the run ends.
 
     A tracker that fails costs one line and its log, never the run. A run that was logged whole is not logged again.
+    `listen` hears every training's history too, and may end the run by what it raises.
     """
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    def __init__(self, job: Job, listen: Callable[[str, Rows], None] = lambda training, rows: None) -> None:
+        self._job, self._listen = job, listen
         self._tracker: Tracker | None = None
         self._wanted = job.settings.name in TRACKERS and is_main_process()
         self._logged: str | None = None
@@ -44,6 +45,10 @@ class Tracking:
 
     def history(self, training: str, rows: Rows) -> None:
         """All epochs of a training so far."""
+        self._log_history(training, rows)
+        self._listen(training, rows)
+
+    def _log_history(self, training: str, rows: Rows) -> None:
         self._try(lambda tracker: tracker.history(training, rows))
 
     def record(self, record: Record) -> None:
@@ -54,7 +59,7 @@ class Tracking:
         if self._tracker is None:
             self._open()
         for training, rows in record.history.items():
-            self.history(training, rows)
+            self._log_history(training, rows)
         self._try(lambda tracker: tracker.record(record))
         self._logged = content
 
@@ -109,4 +114,5 @@ def _status(error: BaseException | None) -> int:
         return error.code if isinstance(error.code, int) else 1
     if isinstance(error, KeyboardInterrupt):
         return 130
-    return 0 if error is None else 2 if isinstance(error, RequestError) else 1
+    # A trial that was pruned did what it was for.
+    return 0 if error is None or isinstance(error, Pruned) else 2 if isinstance(error, RequestError) else 1
