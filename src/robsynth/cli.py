@@ -248,8 +248,8 @@ stdout: {"checkpoint", "sha1"}
 usage: robsynth sweep [sweep=NAME] [KEY=a,b,c ...] [KEY=VALUE ...]
 
 Runs `robsynth reproduce` or `train` with many settings, each in a process and a directory of its own, and compares
-them: the best setting, which parameter matters, figures against parameters. Started again it goes on where it was: finished
-jobs are not run again, unfinished ones resume, those of a grid that failed are tried again.
+them: the best setting, which parameter matters, figures against parameters. Started again it goes on where it was:
+finished jobs are not run again, unfinished ones resume, those of a grid that failed are tried again.
 
   sweep=training_eps|steps_and_step_size|seed_distribution|inpainting_penalty
                               ready-made (experiments/sweeps/README.md); grid (default) or tpe: whatever is asked for
@@ -288,7 +288,7 @@ stdout: the same as JSON
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; the exit status is 0, 1 for a failure, 2 for a request that cannot be met, 3 for a trial pruned."""
+    """Run a command; the exit status is 0, 1 for a failure, 2 for what cannot be met, 3 for a pruned trial."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         width = max(map(len, COMMANDS))

@@ -66,9 +66,9 @@ def _importance(record: SweepRecord) -> Table:
     if record.importance is None:
         return Table(title, [], [], [f"n/a: {record.no_importance}."])
     ranked = sorted(record.importance.items(), key=lambda pair: -pair[1])
+    rows = [[Cell(f"`{key}`"), Cell(f"{share:.2f}")] for key, share in ranked]
     note = "Share of the objective's variance over these jobs that the parameter explains (fANOVA)."
-    return Table(title, ["parameter", "importance"], [[Cell(f"`{key}`"), Cell(f"{share:.2f}")] for key, share in ranked],
-                 [note])  # fmt: skip
+    return Table(title, ["parameter", "importance"], rows, [note])
 
 
 def _jobs(record: SweepRecord, columns: Columns) -> Table:

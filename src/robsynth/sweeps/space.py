@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep, Transformer
-from hydra.errors import OverrideParseException
+from hydra.errors import HydraException
 
 from robsynth.errors import RequestError
 
@@ -92,7 +92,7 @@ def words_of(settings: Settings) -> list[str]:
 def _parsed(word: str) -> Override:
     try:
         return OverridesParser.create().parse_override(word)
-    except OverrideParseException as error:
+    except HydraException as error:
         raise RequestError(f"{word}: not understood ({' '.join(str(error).split())})") from None
 
 
