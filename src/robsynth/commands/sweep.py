@@ -1,5 +1,3 @@
-import signal
-import sys
 from typing import Any
 
 from robsynth.config import SweepConfig
@@ -11,8 +9,6 @@ from robsynth.sweeps.sweep import JOBS, open_sweep
 
 def run(config: SweepConfig, words: list[str]) -> dict[str, Any]:
     """Many runs, and one comparison of them."""
-    # A sweep that is ended ends its jobs.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sweep = open_sweep(config, words)
     sweep.prepare()
     jobs = sweep.run()
