@@ -56,6 +56,8 @@ measures, records and reports. Started again it goes on where it was; what is fi
   seed=0  device=auto|cpu|cuda  precision=auto|fp32|bf16  debug=true
   tracker=wandb|tensorboard|csv|none  tracker.mode=auto|offline|online tracker.project= tracker.group= (W&B's)
   dataset= classifier= adversary= recipe.KEY= judge.KEY= baseline.KEY= tasks.TASK.KEY= samples.KEY= metrics.KEY=
+  dataset.validation=N        the last N training images in the place of the test images, to choose settings on
+  judge.checkpoint=FILE       a trained judge
   curves.steps=[..] curves.eps=[..]  generation measured along these, with curves.count images each
 
 examples:
@@ -190,7 +192,7 @@ usage: robsynth report [KEY=VALUE ...]
 
 Renders tables, plots and a self-contained HTML page from a record and the pictures beside it, or compares records.
 
-  record=PATH                 a record.json or its directory (the newest below outputs/ unless given)
+  record=PATH                 a record.json or its directory (the newest below outputs/ unless given), or a sweep's
   records=[PATH,PATH,...]     several to compare: the settings and figures that differ, pictures side by side; runs that
                               differ in nothing but the seed become mean and standard deviation
   out=DIR                     where (report/ beside the record unless given)
