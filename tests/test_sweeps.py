@@ -366,10 +366,9 @@ def test_optuna_prunes_runs_that_train(tmp_path):
     words = [word for word in TINY if not word.startswith("recipe.epochs")]
     # The second trial is worse than the first by far, and its training would go on to the second epoch.
     done = robsynth(
-        "sweep", "sweep=tpe", *words, "sweep.trials=2", "sweep.pruning.name=median", "sweep.pruning.history=held_out_accuracy",
-        "recipe.held_out=100",
-        "sweep.pruning.startup=1", "recipe.epochs=2", "recipe.learning_rate=choice(0.1,1e-7)",
-        "out=tpe",
+        "sweep", "sweep=tpe", *words, "sweep.trials=2", "sweep.pruning.name=median", "sweep.pruning.startup=1",
+        "sweep.pruning.history=held_out_accuracy", "recipe.held_out=100", "recipe.epochs=2",
+        "recipe.learning_rate=choice(0.1,1e-7)", "out=tpe",
         cwd=tmp_path,
     )  # fmt: skip
     record = load_sweep(tmp_path / "tpe")

@@ -31,14 +31,20 @@ class Parameter:
             raise RequestError(f"{self.key}: found an interval, which no grid has; allowed: a,b,c, range, choice")
         return [_plain(word) for word in self.override.sweep_iterator(transformer=Transformer.encode)]
 
+    def choices(self) -> "BaseDistribution":
+        """The values of a grid, as Optuna knows them."""
+        from optuna.distributions import CategoricalDistribution
+
+        return CategoricalDistribution(self.values())
+
     def distribution(self) -> "BaseDistribution":
         """What Optuna draws from."""
-        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+        from optuna.distributions import FloatDistribution, IntDistribution
 
         sweep = self.sweep
         log = "log" in sweep.tags
         if isinstance(sweep, ChoiceSweep):
-            return CategoricalDistribution(self.values())
+            return self.choices()
         if isinstance(sweep, RangeSweep):
             if log or sweep.shuffle:
                 raise RequestError(f"{self.key}: a range is neither shuffled nor logarithmic for sampler=tpe; allowed: "

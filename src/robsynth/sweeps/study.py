@@ -23,18 +23,19 @@ def direction(metric: str) -> str:
     return "maximize" if METRICS[metric].better == "higher" else "minimize"
 
 
-def _optuna() -> Any:
+def load_optuna() -> Any:
+    """Optuna, or a RequestError that says how to have it."""
     try:
         import optuna
     except ModuleNotFoundError:
-        raise RequestError("sweep.sampler: Optuna is missing; allowed: pip install 'robsynth[sweeps]'") from None
+        raise RequestError("Optuna is missing; allowed: pip install 'robsynth[sweeps]'") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
 
 
 def open_study(journal: Path, better: str, pruning: Mapping[str, Any]) -> "Study":
     """The study in a journal, made if there is none; processes on other machines may share the file."""
-    optuna = _optuna()
+    optuna = load_optuna()
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
@@ -55,7 +56,7 @@ def propose(study: "Study", number: int, space: "dict[str, BaseDistribution]", s
     So a sweep that was killed proposes what it would have proposed. Tree-structured Parzen estimator (Bergstra et al.,
     2011), multivariate; trials that still run count as bad, so that others try something else.
     """
-    optuna = _optuna()
+    optuna = load_optuna()
     digest = hashlib.sha256(repr((seed, "trial", number)).encode()).digest()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -69,14 +70,14 @@ def propose(study: "Study", number: int, space: "dict[str, BaseDistribution]", s
 
 def begin(study: "Study", parameters: dict[str, Any], space: "dict[str, BaseDistribution]") -> None:
     """Add a trial that runs with these parameters, in one entry of the journal."""
-    optuna = _optuna()
+    optuna = load_optuna()
     running = optuna.trial.TrialState.RUNNING
     study.add_trial(optuna.trial.create_trial(state=running, params=parameters, distributions=space))
 
 
 def finish(study: "Study", number: int, status: str, value: float | None) -> None:
     """Tell how a trial ended, unless that is known; a finished one without its figure counts as failed."""
-    states = _optuna().trial.TrialState
+    states = load_optuna().trial.TrialState
     if study.trials[number].state.is_finished():
         return
     if status == "pruned":
@@ -103,7 +104,7 @@ def importance(
         raise RequestError(f"{len(points)} finished jobs are too few, it takes {FEWEST}")
     if len({value for _, value in points}) < 2:
         raise RequestError("all jobs have the same figure")
-    optuna = _optuna()
+    optuna = load_optuna()
     study = optuna.create_study(direction=better)
     for parameters, value in points:
         study.add_trial(optuna.trial.create_trial(value=value, params=parameters, distributions=space))

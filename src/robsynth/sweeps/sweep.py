@@ -168,14 +168,11 @@ class SweepRun:
 
     def _weigh(self, found: SweepRecord) -> None:
         """Which parameter matters."""
-        from optuna.distributions import CategoricalDistribution
-
         points = [(job["settings"], job["figures"][0]["value"]) for job in found.measured()]
         try:
-            if self.config.sweep.sampler == "tpe":
-                space = {one.key: one.distribution() for one in self.parameters}
-            else:
-                space = {one.key: CategoricalDistribution(one.values()) for one in self.parameters}
+            optuna.load_optuna()
+            grid_of = self.config.sweep.sampler == "grid"
+            space = {one.key: one.choices() if grid_of else one.distribution() for one in self.parameters}
             found.importance = optuna.importance(points, space, self.better)
         except RequestError as reason:
             found.no_importance = str(reason)
@@ -262,6 +259,7 @@ def _check(sweep: SweepRun) -> None:
     if settings.pruning.images and sweep.wanted[0].subject is None:
         raise RequestError(f"sweep.objective: found {settings.objective}, allowed with pruning.images: TASK/METRIC")
     if settings.sampler == "tpe":
+        optuna.load_optuna()
         space = [one.distribution() for one in sweep.parameters]
         points = [{one.key: optuna.least(known) for one, known in zip(sweep.parameters, space, strict=True)}]
     else:
