@@ -12,7 +12,7 @@ from conftest import ROOT, robsynth
 from robsynth.classifiers import build_classifier, save_classifier
 from robsynth.cli import COMMANDS, main
 
-TINY = ("classifier.widths=[4,8,8,16]", "recipe.epochs=1", "metrics.attack_steps=2")
+TINY = ("classifier.widths=[4,8,8,16]", "recipe.epochs=1", "metrics.attacks=[pgd2]")
 ABOUT = {
     "arch": "compact", "widths": [4, 8, 8, 16], "channels": 1, "shape": [1, 32, 32], "dataset": "mnist5k",
     "label_names": list("0123456789"),

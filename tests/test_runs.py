@@ -13,7 +13,7 @@ from test_reports import figure, make
 
 TINY = (
     "train", "classifier.widths=[4,8,8,16]", "adversary=none", "recipe.epochs=1", "recipe.batch_size=500",
-    "metrics.attack_steps=1", "metrics.accuracy_count=50", "tracker=none",
+    "metrics.attacks=[pgd1]", "metrics.accuracy_count=50", "tracker=none",
 )  # fmt: skip
 
 

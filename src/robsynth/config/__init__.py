@@ -16,7 +16,7 @@ from robsynth.config.commands import (
     StatisticsConfig,
 )
 from robsynth.config.fields import check, choice, number
-from robsynth.config.measuring import Curves, Metrics, Samples, Tracker
+from robsynth.config.measuring import ATTACK, Curves, Metrics, Samples, Tracker
 from robsynth.config.networks import ARCHITECTURES, FOREIGN, Dataset, Network
 from robsynth.config.tasks import (
     TASKS,
@@ -34,6 +34,7 @@ from robsynth.config.training import Adversary, Augmentation, Baseline, Judge, R
 
 __all__ = [
     "ARCHITECTURES",
+    "ATTACK",
     "FOREIGN",
     "TASKS",
     "USES",
@@ -65,7 +66,6 @@ __all__ = [
     "Task",
     "Tracker",
     "Translation",
-    "",
     "check",
     "choice",
     "number",

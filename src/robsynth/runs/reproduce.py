@@ -14,15 +14,17 @@ from robsynth.data import DataSet, load_data
 from robsynth.files import file_sha1
 from robsynth.metrics.evaluate import Evaluation
 from robsynth.metrics.figures import Figure
+from robsynth.metrics.robustness import open_attacks
 from robsynth.records.provenance import git_commit, machine, versions
 from robsynth.records.record import Record
 from robsynth.records.trackers import Tracking
 from robsynth.runs import pictures
+from robsynth.runs.accuracy import measure_accuracy, trained_for
 from robsynth.runs.drawing import Drawn, extreme_cases, generation_pictures, task_pictures
 from robsynth.runs.measuring import DataSamples, as_result, curve_points, open_evaluation, studio_at, task_figures
 from robsynth.runs.run import Run, now
 from robsynth.runs.synthesis import Studio, open_studio, sample_generator, synthesize
-from robsynth.runs.training import check_classes, measure_accuracy, train_baseline, train_classifier
+from robsynth.runs.training import check_classes, train_baseline, train_classifier
 from robsynth.samples import Samples, SampleStore, open_samples
 
 REAL, RIVAL = "real held-out images", "wgan_gp"
@@ -80,18 +82,21 @@ class Reproduction:
         return open_studio(self.config, self.device, self.precision, lambda: self.data, checkpoint)
 
     def measure_accuracies(self) -> None:
-        """Clean and robust accuracy of the classifier and of the judge, at the training eps."""
-        c = self.config
+        """Clean and robust accuracies of the classifier and of the judge."""
+        c, threat = self.config, trained_for(self.config.adversary, self.config.metrics)
 
         def work() -> dict[str, Any]:
             subjects = {"robust classifier": (self.studio.network, self.studio.about)}
             if self.has_judge:
                 subjects["judge"] = load_classifier(self._checkpoint("judge"))
             figures: list[Figure] = []
+            warnings: list[str] = []
             for subject, (network, about) in subjects.items():
                 check_classes(about, self.data)
-                figures += measure_accuracy(subject, network, self.data, c.adversary, c.metrics, c.seed, self.device)
-            return as_result(figures)
+                kept = self.run.directory / "accuracy" / subject.replace(" ", "_")
+                found, odd = measure_accuracy(subject, network, self.data, threat, c.metrics, c.seed, self.device, kept)
+                figures, warnings = figures + found, warnings + odd
+            return as_result(figures, warnings)
 
         self.run.stage("accuracy", work)
 
@@ -238,6 +243,7 @@ def make_record(
 
 
 def open_reproduction(config: Config, device: torch.device, precision: str) -> Reproduction:
+    open_attacks(config.metrics.attacks)
     data = load_data(config.dataset)
     named = config.classifier.checkpoint
     extra = {"precision": precision, "device": device.type, "data": data.fingerprint}
