@@ -12,6 +12,7 @@ from torch import Tensor
 from robsynth.classifiers import AnyClassifier
 from robsynth.config import Adversary, Metrics
 from robsynth.data import DataSet, ImageSet
+from robsynth.errors import RequestError
 from robsynth.metrics.figures import Figure, Protocol
 from robsynth.metrics.protocols import SEED
 from robsynth.metrics.robustness import Attack, Ball, Outcome, open_attacks, recognised, withstood
@@ -31,6 +32,28 @@ def trained_for(adversary: Adversary, metrics: Metrics) -> Threat:
     """The ball of the training, and the curve that the settings ask for; L2 where there was no adversary."""
     norm = "l2" if adversary.norm == "none" else adversary.norm
     return Threat(norm, (adversary.eps,), tuple(sorted(set(metrics.attack_eps))))
+
+
+def named_threat(norm: str | None, metrics: Metrics, about: dict[str, Any]) -> Threat:
+    """The balls that the settings name, or else the one that the classifier's checkpoint says it was trained for.
+
+    Several radii are a curve, too.
+
+    Raises
+    ------
+    RequestError
+        If attacks are asked for, and neither says where they may go.
+    """
+    trained = about.get("adversary") or {"norm": "none", "eps": 0}
+    norm = norm or (None if trained["norm"] == "none" else trained["norm"])
+    known = (trained["eps"],) if trained["norm"] == norm else ()
+    radii = tuple(sorted(set(metrics.attack_eps))) or known
+    if metrics.attacks and norm is None:
+        raise RequestError("norm: none given, and the classifier names no adversary; allowed: l2, linf")
+    if metrics.attacks and not radii:
+        raise RequestError(f"metrics.attack_eps: none given, and the classifier was not trained for {norm}; allowed: "
+                           "radii in pixels of [0, 1]")  # fmt: skip
+    return Threat(norm or "l2", radii, radii if len(radii) > 1 else ())
 
 
 def measure_accuracy(

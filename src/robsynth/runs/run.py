@@ -10,7 +10,7 @@ from typing import Any
 
 from robsynth import __version__
 from robsynth.compose import resolved, to_yaml
-from robsynth.config import Common, Config
+from robsynth.config import Common, Config, EvaluateConfig
 from robsynth.errors import RequestError, RunError
 from robsynth.files import digest, read_json, writable_directory, write_json, write_text
 from robsynth.progress import say
@@ -104,7 +104,7 @@ class Run:
         with suppress(RunError):
             write_json(self.directory / FAILED, {"stage": stage, "error": reason, "when": now()})
 
-    def tracking(self, config: Config) -> Tracking:
+    def tracking(self, config: Config | EvaluateConfig) -> Tracking:
         """The run's log, to be entered around its work."""
         return Tracking(Job(self.name, self.command, self.started, self.directory, resolved(config), config.tracker))
 

@@ -110,10 +110,10 @@ def _trained(run: Run, checkpoint: Path, rows: list[dict[str, float]]) -> dict[s
     return {"checkpoint": path, "sha1": file_sha1(checkpoint), "history": rows, "files": [path], **costs}
 
 
-def check_classes(about: dict[str, Any], data: DataSet) -> None:
+def check_classes(about: dict[str, Any], data: DataSet, key: str = "dataset") -> None:
     """Refuse to measure a classifier on data of other classes or another size."""
     if tuple(about["label_names"]) != data.label_names or tuple(about["shape"]) != data.shape:
         raise RequestError(
-            f"dataset: {data.name} has {len(data.label_names)} classes of images {list(data.shape)}, allowed: as the "
+            f"{key}: {data.name} has {len(data.label_names)} classes of images {list(data.shape)}, allowed: as the "
             f"classifier, {len(about['label_names'])} of {list(about['shape'])} (trained on {about['dataset']})"
         )
