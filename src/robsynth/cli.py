@@ -175,8 +175,8 @@ examples:
   robsynth evaluate samples=/tmp/generated 'metrics.protocols=[fid_train2000,is_efficientnet_lite0]'
   robsynth evaluate samples=gan.npz reference=cifar10 metrics=standard
   robsynth evaluate samples=gan.npz statistics=cifar10_train_inception2015.npz 'metrics.protocols=[fid50k_train]'
-  robsynth evaluate checkpoint=CIFAR.pt classifier=resnet50_cifar reference=cifar10 norm=l2 'metrics.attack_eps=[0.5]' \\
-      'metrics.attacks=[pgd100,autoattack]'
+  robsynth evaluate checkpoint=CIFAR.pt classifier=resnet50_cifar reference=cifar10 norm=l2 \\
+      'metrics.attack_eps=[0.5]' 'metrics.attacks=[pgd100,autoattack]'
 
 stdout: {"figures": [{"metric", "value", "protocol"}], "protocols", "record", "report"}
 """,
