@@ -4,9 +4,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from robsynth.ascent import ascend, constraint, frozen
-from robsynth.ascent.constraints import Generators
 from robsynth.classifiers import AnyClassifier
 from robsynth.config import Adversary
+from robsynth.randomness import Generators
 
 
 def attack(network: AnyClassifier, images: Tensor, labels: Tensor, adversary: Adversary, noise: Generators) -> Tensor:
