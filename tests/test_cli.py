@@ -42,7 +42,7 @@ def test_help_imports_nothing_heavy():
 def test_train_says_where_the_checkpoint_is_and_how_good(trained):
     directory, done = trained
     found = done.json
-    assert found.keys() == {"checkpoint", "clean_accuracy", "robust_accuracy", "bundle", "record", "report"}
+    assert found.keys() == {"checkpoint", "clean_accuracy", "robust_accuracy", "card", "bundle", "record", "report"}
     assert (directory / found["checkpoint"]).is_file()
     assert (directory / found["bundle"]).is_file()
     assert 0 <= found["robust_accuracy"] <= found["clean_accuracy"] <= 1

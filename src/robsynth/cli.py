@@ -89,8 +89,8 @@ examples:
   robsynth train dataset=mnist5k
   robsynth train adversary=none classifier=residual out=/tmp/judge
 
-stdout: {"checkpoint", "clean_accuracy", "robust_accuracy" (the least), "bundle", "record", "report"}
-        ({"checkpoint", "record", "report"} for a baseline)
+stdout: {"checkpoint", "clean_accuracy", "robust_accuracy" (the least), "card", "bundle", "record",
+        "report"} ({"checkpoint", "card", "record", "report"} for a baseline)
 """,
     "synthesize": """\
 usage: robsynth synthesize checkpoint=FILE [KEY=VALUE ...]
@@ -139,7 +139,7 @@ label names, normalisation, the record of its training, and the seeds that gener
 example:
   robsynth bundle dataset=cifar10 checkpoint=runs/robust/classifier/classifier.safetensors out=cifar10.safetensors
 
-stdout: {"bundle", "sha1", "megabytes"}
+stdout: {"bundle", "sha1", "megabytes", "card"}
 """,
     "evaluate": """\
 usage: robsynth evaluate samples=PATH [KEY=VALUE ...]

@@ -15,7 +15,9 @@ def run(config: Config) -> dict[str, Any]:
         experiment.measure_accuracies()
         experiment.synthesize()
         experiment.measure()
-        record = experiment.record(experiment.draw())
+        pictures = experiment.draw()
+        experiment.describe()
+        record = experiment.record(pictures)
         directory = experiment.run.directory
         path = record.save(directory)
         experiment.tracking.record(record)

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -7,10 +8,12 @@ from robsynth.config import Config, Generation
 from robsynth.data import DataSet, load_data
 from robsynth.machine import resolve_device, resolve_precision
 from robsynth.metrics.robustness import open_attacks
+from robsynth.records.record import Record
 from robsynth.records.trackers import Tracking
 from robsynth.reports import render
 from robsynth.runs.accuracy import measure_accuracy, trained_for
 from robsynth.runs.bundle import save_bundle, training_record
+from robsynth.runs.cards import describe_training
 from robsynth.runs.measuring import as_result
 from robsynth.runs.reproduce import make_record
 from robsynth.runs.run import Run
@@ -32,6 +35,14 @@ def _train(
     this: Run, config: Config, data: DataSet, device: torch.device, precision: str, tracking: Tracking
 ) -> dict[str, Any]:
     where = (config.seed, device, precision, tracking)
+
+    def recorded() -> Record:
+        return make_record(this, "train", config, data, device, precision, {name: trained["history"]}, [])
+
+    def describe() -> dict[str, Any]:
+        files = describe_training(recorded(), name, name, this.directory / trained["checkpoint"])
+        return {"files": [this.relative(file) for file in files]}
+
     if config.model == "baseline":
         name = config.baseline.name
         trained = this.stage(f"train {name}", lambda: train_baseline(this, config.baseline, data, *where))
@@ -46,9 +57,11 @@ def _train(
         )
         checkpoint = trained["checkpoint"]
         more = dict(this.stage("accuracy", lambda: _measure(this, config, checkpoint, data, device))["values"])
+    more["card"] = str(this.directory / this.stage("model card", describe)["files"][0])
+    if name == "classifier":
         bundled = this.stage("bundle", lambda: _bundle(this, config, checkpoint, data, more))
         more["bundle"] = str(this.directory / bundled["files"][0])
-    record = make_record(this, "train", config, data, device, precision, {name: trained["history"]}, [])
+    record = recorded()
     path = record.save(this.directory)
     tracking.record(record)
     written = render(this.directory, this.directory / "report")
@@ -62,8 +75,9 @@ def _bundle(this: Run, config: Config, checkpoint: str, data: DataSet, accuracie
     assert isinstance(generation, Generation)
     path = this.directory / "classifier" / "bundle.safetensors"
     training = {**training_record(this.directory / checkpoint), **accuracies}
-    found = save_bundle(path, network, about, data, generation, training)
-    return {**found, "bundle": this.relative(path), "files": [this.relative(path)]}
+    found = save_bundle(path, network, about, data, generation, training, this.directory / checkpoint)
+    files = [this.relative(file) for file in (path, Path(found.pop("card")))]
+    return {**found, "bundle": files[0], "files": files}
 
 
 def _measure(this: Run, config: Config, checkpoint: str, data: DataSet, device: torch.device) -> dict[str, Any]:

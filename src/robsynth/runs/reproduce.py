@@ -20,6 +20,7 @@ from robsynth.records.record import Record
 from robsynth.records.trackers import Tracking
 from robsynth.runs import pictures
 from robsynth.runs.accuracy import measure_accuracy, trained_for
+from robsynth.runs.cards import describe_training
 from robsynth.runs.drawing import Drawn, extreme_cases, generation_pictures, task_pictures
 from robsynth.runs.measuring import DataSamples, as_result, curve_points, open_evaluation, studio_at, task_figures
 from robsynth.runs.run import Run, now
@@ -28,6 +29,8 @@ from robsynth.runs.training import check_classes, train_baseline, train_classifi
 from robsynth.samples import Samples, SampleStore, open_samples
 
 REAL, RIVAL = "real held-out images", "wgan_gp"
+# What a training's network is called in figures, where it is not the training's name.
+SUBJECTS = {"classifier": "robust classifier"}
 STANDARD = Adversary(norm="none", eps=0, steps=1, step_size=1)
 
 
@@ -188,6 +191,20 @@ class Reproduction:
             grid = pictures.classes_grid(self.opened(RIVAL).first(first))
             yield RIVAL, "The rival's images (conditional WGAN-GP), a row a class", grid
         yield "real", "Real held-out images, a row a class", pictures.classes_grid(self.held_out.first(first))
+
+    def describe(self) -> None:
+        """A model card beside each checkpoint that this run trained."""
+
+        def work() -> dict[str, Any]:
+            record = self.record([])
+            cards = [
+                describe_training(record, name, SUBJECTS.get(name, name), self._checkpoint(name))
+                for name in self.trained
+            ]
+            return {"files": [self.run.relative(file) for files in cards for file in files]}
+
+        if self.trained:
+            self.run.stage("model cards", work)
 
     def record(self, listed: list[dict[str, str]]) -> Record:
         """All of the above as one record."""
