@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 
+from robsynth import processes
 from robsynth.config import EvaluateConfig
 from robsynth.data import DataSet, load_data
 from robsynth.errors import RequestError
@@ -26,7 +27,7 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
         )
     device = resolve_device(config.device)
     precision = resolve_precision(config.precision, device)
-    reference = load_statistics(config.statistics) if config.statistics else load_data(config.reference)
+    reference = processes.first_then_others(lambda: _reference(config))
     data, exported = (None, reference) if isinstance(reference, Exported) else (reference, None)
     load_plugins(config.metrics.plugins)
     samples = open_samples(config.samples)
@@ -40,16 +41,19 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
     name = Path(config.samples).name
     result = this.stage("measure", lambda: as_result(evaluation.measure(name, samples), evaluation.warnings))
     about = reference.as_data() if isinstance(reference, Exported) else reference
-    record = make_record(this, "evaluate", config, about, device, precision, {}, [])
-    path = record.save(this.directory)
-    _show(record.figures)
-    written = render(this.directory, this.directory / "report")
-    return {
-        "figures": result["figures"],
-        "protocols": result["protocols"],
-        "record": str(path),
-        "report": str(written["page"]),
-    }
+
+    def finish() -> dict[str, str]:
+        record = make_record(this, "evaluate", config, about, device, precision, {}, [])
+        path = record.save(this.directory)
+        _show(record.figures)
+        written = render(this.directory, this.directory / "report")
+        return {"record": str(path), "report": str(written["page"])}
+
+    return {"figures": result["figures"], "protocols": result["protocols"], **processes.once(finish)}
+
+
+def _reference(config: EvaluateConfig) -> DataSet | Exported:
+    return load_statistics(config.statistics) if config.statistics else load_data(config.reference)
 
 
 def _labelled(samples: Samples, data: DataSet | None) -> Samples:

@@ -1,7 +1,9 @@
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from robsynth import processes
 from robsynth.classifiers import load_classifier
 from robsynth.config import Config, Generation
 from robsynth.data import DataSet, load_data
@@ -18,7 +20,7 @@ def run(config: Config) -> dict[str, Any]:
     """Train a classifier or the baseline, measure it, and keep a record."""
     device = resolve_device(config.device)
     precision = resolve_precision(config.precision, device)
-    data = load_data(config.dataset)
+    data = processes.first_then_others(lambda: load_data(config.dataset))
     this = Run("train", config, {"precision": precision, "device": device.type, "data": data.fingerprint})
     with this.tracking(config) as tracking:
         return _train(this, config, data, device, precision, tracking)
@@ -30,7 +32,7 @@ def _train(
     where = (config.seed, device, precision, tracking)
     if config.model == "baseline":
         name = config.baseline.name
-        trained = this.stage(f"train {name}", lambda: train_baseline(this, config.baseline, data, *where))
+        trained = this.stage(f"train {name}", lambda: train_baseline(this, config.baseline, data, *where), alone=True)
         more: dict[str, Any] = {}
     else:
         name = "classifier"
@@ -41,12 +43,18 @@ def _train(
             ),
         )
         checkpoint = trained["checkpoint"]
-        more = dict(this.stage("accuracy", lambda: _measure(this, config, checkpoint, data, device))["values"])
-        bundled = this.stage("bundle", lambda: _bundle(this, config, checkpoint, data, more))
+        more = dict(
+            this.stage("accuracy", lambda: _measure(this, config, checkpoint, data, device), alone=True)["values"]
+        )
+        bundled = this.stage("bundle", lambda: _bundle(this, config, checkpoint, data, more), alone=True)
         more["bundle"] = str(this.directory / bundled["files"][0])
-    record = make_record(this, "train", config, data, device, precision, {name: trained["history"]}, [])
-    path = record.save(this.directory)
-    tracking.record(record)
+
+    def record() -> Path:
+        made = make_record(this, "train", config, data, device, precision, {name: trained["history"]}, [])
+        tracking.record(made)
+        return made.save(this.directory)
+
+    path = processes.once(record)
     return {"checkpoint": str(this.directory / trained["checkpoint"]), **more, "record": str(path)}
 
 
