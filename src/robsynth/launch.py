@@ -104,9 +104,10 @@ def _share_of_cores(here: int) -> int:
 
 def _end_with_parent() -> None:
     """Have the kernel kill this process when the one that started it is gone, so that no run goes on unseen."""
-    if sys.platform == "linux":
+    parent = os.environ["TORCHELASTIC_RUN_ID"].removeprefix(processes.LAUNCHED)
+    if sys.platform == "linux" and parent.isdecimal():
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-        if os.getppid() == 1:
+        if os.getppid() != int(parent):
             raise SystemExit(1)
 
 
@@ -120,8 +121,8 @@ def start(count: int, words: list[str]) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    # What it says of a failure, the exception says too.
-    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)
+    # What the launcher says of a failure, the exception says too; and this process does nothing else.
+    logging.disable(logging.CRITICAL)
     settings = LaunchConfig(
         min_nodes=1, max_nodes=1, nproc_per_node=count, max_restarts=0, rdzv_backend="c10d",
         rdzv_endpoint="localhost:0", local_addr="localhost", run_id=f"{processes.LAUNCHED}{os.getpid()}",
