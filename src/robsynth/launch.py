@@ -138,10 +138,10 @@ def start(count: int, words: list[str]) -> None:
 
 
 def _first(failures: dict[int, Any]) -> tuple[int, Any]:
-    """The failure that the others followed from: the first with words of its own or, without any, a kill's."""
-    said = {rank: failure for rank, failure in failures.items() if os.path.isfile(failure.error_file)}
+    """The failure that the others followed from: a kill or, without one, the first that had words of its own."""
     killed = {rank: failure for rank, failure in failures.items() if failure.exitcode < 0}
-    return min((said or killed or failures).items(), key=lambda item: item[1].timestamp)
+    said = {rank: failure for rank, failure in failures.items() if os.path.isfile(failure.error_file)}
+    return min((killed or said or failures).items(), key=lambda item: item[1].timestamp)
 
 
 def _as_here(rank: int, failure: Any) -> BaseException:

@@ -87,7 +87,7 @@ def barrier() -> None:
         return
     import torch.distributed as dist
 
-    with _others():
+    with others_stay():
         dist.barrier(_group.words)
 
 
@@ -98,7 +98,7 @@ def from_first(value: T) -> T:
     import torch.distributed as dist
 
     held = [value]
-    with _others():
+    with others_stay():
         dist.broadcast_object_list(held, 0, _group.words)
     return held[0]
 
@@ -110,7 +110,7 @@ def total(values: "torch.Tensor") -> "torch.Tensor":
     import torch.distributed as dist
 
     found = values.detach().clone()
-    with _others():
+    with others_stay():
         dist.all_reduce(found, group=_joined().words if found.device.type == "cpu" else None)
     return found
 
@@ -123,7 +123,7 @@ def gathered(rows: "torch.Tensor") -> "torch.Tensor":
     import torch.distributed as dist
 
     found: list[Any] = [None] * count()
-    with _others():
+    with others_stay():
         dist.all_gather_object(found, rows.detach().cpu(), _joined().words)
     return torch.cat(found).to(rows.device)
 
@@ -194,29 +194,20 @@ def _joined() -> Group:
 
 def lightning_arguments(device: "torch.device") -> dict[str, Any]:
     """What Lightning's Trainer has to be told of the run's processes: accelerator, devices, nodes, strategy."""
-    if _group is None or _alone:
-        return only_this(device)
+    from pytorch_lightning.plugins.environments import LightningEnvironment
     from pytorch_lightning.strategies import DDPStrategy
 
+    accelerator = "gpu" if device.type == "cuda" else "cpu"
+    if _group is None or _alone:
+        # Named, because Lightning would otherwise believe a cluster that this process is one of several.
+        return {"accelerator": accelerator, "devices": 1, "plugins": [LightningEnvironment()]}
     return {
-        "accelerator": _accelerator(device),
+        "accelerator": accelerator,
         "devices": _group.local_count,
         "num_nodes": _group.count // _group.local_count,
         "strategy": DDPStrategy(find_unused_parameters=False),
         "plugins": [_group.environment],
     }
-
-
-def only_this(device: "torch.device") -> dict[str, Any]:
-    """The same for a Trainer in this process alone, whatever others there are."""
-    from pytorch_lightning.plugins.environments import LightningEnvironment
-
-    # Named, because Lightning would otherwise believe a cluster that this process is one of several.
-    return {"accelerator": _accelerator(device), "devices": 1, "plugins": [LightningEnvironment()]}
-
-
-def _accelerator(device: "torch.device") -> str:
-    return "gpu" if device.type == "cuda" else "cpu"
 
 
 @contextmanager
@@ -234,11 +225,11 @@ def joined(environment: Any, local_count: int, device: "torch.device") -> Iterat
         torch.cuda.set_device(environment.local_rank())
     own, of = environment.global_rank(), environment.world_size()
     backend = "nccl" if device.type == "cuda" else "gloo"
-    with _others():
+    with others_stay():
         dist.init_process_group(backend, rank=own, world_size=of, timeout=PATIENCE)
         words = dist.new_group(backend="gloo", timeout=PATIENCE)
     _group = Group(own, of, environment.local_rank(), local_count, environment, device, words)
-    with _others():
+    with others_stay():
         yield
     dist.destroy_process_group()
     _group = None
@@ -258,8 +249,8 @@ _GONE = ("gloo", "nccl", "connection closed", "connection reset", "connection re
 
 
 @contextmanager
-def _others() -> Iterator[None]:
-    """Tells that another process is gone from what else can go wrong."""
+def others_stay() -> Iterator[None]:
+    """Turns the error of a connection that another process left into `Elsewhere`: it was not this one's fault."""
     try:
         yield
     except RuntimeError as error:
