@@ -292,13 +292,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(command: str, words: list[str]) -> int:
-    from robsynth.errors import RequestError, RunError
+    from robsynth.errors import RequestError, RunError, status_of
+    from robsynth.processes import Elsewhere
 
     debug = "debug=true" in (word.lower() for word in words)
     # So that what is open is closed, W&B's run among others. A training finishes its step first (training/fit.py).
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        print(json.dumps(_result(command, words), ensure_ascii=False), flush=True)
+        result = _result(command, words)
+        if result is not None:
+            print(json.dumps(result, ensure_ascii=False), flush=True)
         return 0
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on from here", 130)
@@ -306,11 +309,13 @@ def _run(command: str, words: list[str]) -> int:
         if stopped.code != TERMINATED:
             raise
         return _complain("terminated; the same command goes on from here", TERMINATED)
+    except Elsewhere as failure:
+        return failure.status
     except Exception as error:
         if debug:
             traceback.print_exc()
         if isinstance(error, RequestError | RunError):
-            return _complain(str(error), 2 if isinstance(error, RequestError) else 1)
+            return _complain(str(error), status_of(error))
         text = " ".join(f"{type(error).__name__}: {error}".split())
         return _complain(f"failed unexpectedly ({text}); debug=true shows where", 1)
 
@@ -319,7 +324,8 @@ def _terminate(*_: Any) -> None:
     raise SystemExit(TERMINATED)
 
 
-def _result(command: str, words: list[str]) -> dict[str, Any]:
+def _result(command: str, words: list[str]) -> dict[str, Any] | None:
+    """What the command says; None where another process of the run says it."""
     from robsynth.compose import load_config, resolved
 
     config = load_config(
@@ -329,7 +335,18 @@ def _result(command: str, words: list[str]) -> dict[str, Any]:
         return resolved(config)
     if "--plan" in words:
         return _plan(command, config)
-    return importlib.import_module(f"robsynth.commands.{command}").run(config)
+    if not hasattr(config, "trainer"):
+        return importlib.import_module(f"robsynth.commands.{command}").run(config)
+    from robsynth import launch, processes
+    from robsynth.machine import resolve_device
+
+    device = resolve_device(config.device)
+    if count := launch.to_start(config.trainer, device):
+        launch.start(count, [command, *words])
+        return None
+    with launch.member(config.trainer, device):
+        result = importlib.import_module(f"robsynth.commands.{command}").run(config)
+        return result if processes.is_first() else None
 
 
 def _plan(command: str, config: Any) -> dict[str, Any]:
@@ -345,5 +362,9 @@ def _plan(command: str, config: Any) -> dict[str, Any]:
 
 
 def _complain(line: str, status: int) -> int:
-    print("robsynth: " + " ".join(line.split()), file=sys.stderr)
+    from robsynth.processes import leave_word, rank
+
+    line = " ".join(line.split())
+    if not leave_word(line):
+        print(f"robsynth: process {rank()}: {line}" if rank() else f"robsynth: {line}", file=sys.stderr)
     return status

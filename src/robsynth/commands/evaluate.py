@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from robsynth import processes
 from robsynth.classifiers import find_checkpoint, open_classifier
 from robsynth.config import EvaluateConfig
 from robsynth.data import DataSet, load_data
@@ -40,7 +41,7 @@ def run(config: EvaluateConfig) -> dict[str, Any]:
 
 def _measure_samples(config: EvaluateConfig, place: str, device: torch.device) -> dict[str, Any]:
     precision = resolve_precision(config.precision, device)
-    reference = load_statistics(config.statistics) if config.statistics else load_data(config.reference)
+    reference = processes.first_then_others(lambda: _reference(config))
     data, exported = (None, reference) if isinstance(reference, Exported) else (reference, None)
     load_plugins(config.metrics.plugins)
     samples = open_samples(place)
@@ -60,7 +61,7 @@ def _measure_samples(config: EvaluateConfig, place: str, device: torch.device) -
 
 def _measure_classifier(config: EvaluateConfig, device: torch.device) -> dict[str, Any]:
     open_attacks(config.metrics.attacks)
-    data, named = load_data(config.reference), config.classifier
+    data, named = processes.first_then_others(lambda: load_data(config.reference)), config.classifier
     mean, std = normalisation(data, config.reference)
     network, about = open_classifier(named, data.name, data.label_names, data.shape, mean, std)
     check_classes(about, data, "reference")
@@ -74,27 +75,30 @@ def _measure_classifier(config: EvaluateConfig, device: torch.device) -> dict[st
         kept = this.directory / "accuracy"
         return as_result(*measure_accuracy(subject, network, data, threat, config.metrics, config.seed, device, kept))
 
-    return _measured(config, this, work, data, device, "fp32")
+    return _measured(config, this, work, data, device, "fp32", alone=True)
 
 
 def _measured(
     config: EvaluateConfig, this: Run, work: Callable[[], dict[str, Any]], about: DataSet | dict[str, Any],
-    device: torch.device, precision: str,
+    device: torch.device, precision: str, alone: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
-    """Measure, once in the run's life, and leave record and report."""
+    """Measure, once in the run's life, and leave record and report; `alone` is a stage's."""
     with this.tracking(config) as tracking:
-        result = this.stage("measure", work)
-        record = make_record(this, "evaluate", config, about, device, precision, {}, [])
-        path = record.save(this.directory)
-        tracking.record(record)
-    _show(record.figures)
-    written = render(this.directory, this.directory / "report")
-    return {
-        "figures": result["figures"],
-        "protocols": result["protocols"],
-        "record": str(path),
-        "report": str(written["page"]),
-    }
+        result = this.stage("measure", work, alone)
+
+        def finish() -> dict[str, str]:
+            record = make_record(this, "evaluate", config, about, device, precision, {}, [])
+            path = record.save(this.directory)
+            tracking.record(record)
+            _show(record.figures)
+            written = render(this.directory, this.directory / "report")
+            return {"record": str(path), "report": str(written["page"])}
+
+        return {"figures": result["figures"], "protocols": result["protocols"], **processes.once(finish)}
+
+
+def _reference(config: EvaluateConfig) -> DataSet | Exported:
+    return load_statistics(config.statistics) if config.statistics else load_data(config.reference)
 
 
 def _labelled(samples: Samples, data: DataSet | None) -> Samples:

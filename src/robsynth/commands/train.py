@@ -3,6 +3,7 @@ from typing import Any
 
 import torch
 
+from robsynth import processes
 from robsynth.classifiers import load_classifier
 from robsynth.config import Config, Generation
 from robsynth.data import DataSet, load_data
@@ -25,7 +26,7 @@ def run(config: Config) -> dict[str, Any]:
     device = resolve_device(config.device)
     precision = resolve_precision(config.precision, device)
     open_attacks(config.metrics.attacks)
-    data = load_data(config.dataset)
+    data = processes.first_then_others(lambda: load_data(config.dataset))
     this = Run("train", config, {"precision": precision, "device": device.type, "data": data.fingerprint})
     with this.tracking(config) as tracking:
         return _train(this, config, data, device, precision, tracking)
@@ -45,7 +46,7 @@ def _train(
 
     if config.model == "baseline":
         name = config.baseline.name
-        trained = this.stage(f"train {name}", lambda: train_baseline(this, config.baseline, data, *where))
+        trained = this.stage(f"train {name}", lambda: train_baseline(this, config.baseline, data, *where), alone=True)
         more: dict[str, Any] = {}
     else:
         name = "classifier"
@@ -56,17 +57,21 @@ def _train(
             ),
         )
         checkpoint = trained["checkpoint"]
-        more = dict(this.stage("accuracy", lambda: _measure(this, config, checkpoint, data, device))["values"])
-    more["card"] = str(this.directory / this.stage("model card", describe)["files"][0])
+        accuracies = this.stage("accuracy", lambda: _measure(this, config, checkpoint, data, device), alone=True)
+        more = dict(accuracies["values"])
+    more["card"] = str(this.directory / this.stage("model card", describe, alone=True)["files"][0])
     if name == "classifier":
-        bundled = this.stage("bundle", lambda: _bundle(this, config, checkpoint, data, more))
+        bundled = this.stage("bundle", lambda: _bundle(this, config, checkpoint, data, more), alone=True)
         more["bundle"] = str(this.directory / bundled["files"][0])
-    record = recorded()
-    path = record.save(this.directory)
-    tracking.record(record)
-    written = render(this.directory, this.directory / "report")
-    return {"checkpoint": str(this.directory / trained["checkpoint"]), **more, "record": str(path),
-            "report": str(written["page"])}  # fmt: skip
+
+    def finish() -> dict[str, str]:
+        record = recorded()
+        path = record.save(this.directory)
+        tracking.record(record)
+        written = render(this.directory, this.directory / "report")
+        return {"record": str(path), "report": str(written["page"])}
+
+    return {"checkpoint": str(this.directory / trained["checkpoint"]), **more, **processes.once(finish)}
 
 
 def _bundle(this: Run, config: Config, checkpoint: str, data: DataSet, accuracies: dict[str, float]) -> dict[str, Any]:

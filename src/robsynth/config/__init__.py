@@ -15,6 +15,7 @@ from robsynth.config.commands import (
     RunsConfig,
     StatisticsConfig,
 )
+from robsynth.config.devices import Trainer
 from robsynth.config.fields import check, choice, number
 from robsynth.config.measuring import ATTACK, Curves, Metrics, Samples, Tracker
 from robsynth.config.networks import ARCHITECTURES, FOREIGN, Dataset, Network
@@ -65,6 +66,7 @@ __all__ = [
     "SuperResolution",
     "Task",
     "Tracker",
+    "Trainer",
     "Translation",
     "check",
     "choice",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from robsynth.config.devices import Trainer
 from robsynth.config.fields import choice
 from robsynth.config.measuring import Curves, Metrics, Samples, Tracker
 from robsynth.config.networks import Dataset, Network
@@ -20,6 +21,11 @@ class Common:
     debug: bool = False
     device: str = choice("auto", "cpu", "cuda", default="auto")
     precision: str = choice("auto", "fp32", "bf16", default="auto")
+    trainer: Trainer = field(default_factory=Trainer)
+
+    def __post_init__(self) -> None:
+        # Two words for one thing.
+        self.device = self.trainer.device(self.device)
 
 
 @dataclass
@@ -136,7 +142,7 @@ class DoctorConfig:
 
 
 # What each command reads of `Config`; another key on its command line would do nothing, and is refused.
-COMMON_KEYS = ("out", "seed", "force", "debug", "device", "precision", "experiment", "scale", "dataset")
+COMMON_KEYS = ("out", "seed", "force", "debug", "device", "precision", "trainer", "experiment", "scale", "dataset")
 
 
 USES: dict[str, tuple[str, ...]] = {

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from robsynth import processes
 from robsynth.classifiers import find_checkpoint, load_classifier
 from robsynth.config import Adversary, Config
 from robsynth.data import DataSet, load_data
@@ -70,10 +71,11 @@ class Reproduction:
         if self.has_judge:
             self._stage_training("judge", partial(train, "judge", c.judge.network, STANDARD, c.judge.recipe))
         if self.has_rival:
-            self._stage_training(RIVAL, lambda: train_baseline(self.run, c.baseline, self.data, *where))
+            rival = partial(train_baseline, self.run, c.baseline, self.data, *where)
+            self._stage_training(RIVAL, rival, alone=True)
 
-    def _stage_training(self, name: str, work: Callable[[], dict[str, Any]]) -> None:
-        self.trained[name] = self.run.stage(f"train {name}", work)
+    def _stage_training(self, name: str, work: Callable[[], dict[str, Any]], alone: bool = False) -> None:
+        self.trained[name] = self.run.stage(f"train {name}", work, alone)
         self.tracking.history(name, self.trained[name]["history"])
 
     def _checkpoint(self, name: str) -> Path:
@@ -101,7 +103,7 @@ class Reproduction:
                 figures, warnings = figures + found, warnings + odd
             return as_result(figures, warnings)
 
-        self.run.stage("accuracy", work)
+        self.run.stage("accuracy", work, alone=True)
 
     def synthesize(self) -> None:
         """The images of every task, and the rival's."""
@@ -166,7 +168,7 @@ class Reproduction:
 
     def draw(self) -> list[dict[str, str]]:
         """The pictures of the run, which the record names."""
-        return self.run.stage("pictures", self._draw)["pictures"]
+        return self.run.stage("pictures", self._draw, alone=True)["pictures"]
 
     def _draw(self) -> dict[str, Any]:
         classes = len(self.data.label_names)
@@ -204,7 +206,7 @@ class Reproduction:
             return {"files": [self.run.relative(file) for files in cards for file in files]}
 
         if self.trained:
-            self.run.stage("model cards", work)
+            self.run.stage("model cards", work, alone=True)
 
     def record(self, listed: list[dict[str, str]]) -> Record:
         """All of the above as one record."""
@@ -261,7 +263,7 @@ def make_record(
 
 def open_reproduction(config: Config, device: torch.device, precision: str) -> Reproduction:
     open_attacks(config.metrics.attacks)
-    data = load_data(config.dataset)
+    data = processes.first_then_others(lambda: load_data(config.dataset))
     named = config.classifier.checkpoint
     extra = {"precision": precision, "device": device.type, "data": data.fingerprint}
     if named:

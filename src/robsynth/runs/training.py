@@ -61,9 +61,7 @@ def train_classifier(
         "epoch": int((diary.chosen or diary.rows[-1])["epoch"]),
     }
     checkpoint = directory / "classifier.safetensors"
-    if processes.is_first():
-        save_classifier(checkpoint, module.kept.cpu(), about)
-    processes.barrier()
+    processes.once(lambda: save_classifier(checkpoint, module.kept.cpu(), about))
     warnings = [f"{name}: {warning(row)}" for row in diary.rows if overfitted(row)]
     return {**_trained(run, checkpoint, diary.rows), "warnings": warnings}
 
@@ -94,9 +92,9 @@ def train_baseline(
     """Train the rival into a directory of the run with its name."""
     module = GanTraining(settings, len(data.label_names), data.shape, seed)
     directory = run.directory / settings.name
-    batches = Batches(data.train, settings.batch_size, seed, alone=True)
+    batches = Batches(data.train, settings.batch_size, seed)
     diary = fit(module, batches, settings.epochs, directory, device, precision,
-                partial(tracking.history, settings.name), alone=True)  # fmt: skip
+                partial(tracking.history, settings.name))  # fmt: skip
     about = {
         "latent": settings.latent,
         "width": settings.width,
