@@ -6,10 +6,12 @@ command needs it.
 
 import importlib
 import json
+import signal
 import sys
 import traceback
 from typing import Any
 
+TERMINATED = 128 + signal.SIGTERM
 COMMANDS = {
     "reproduce": "an experiment from end to end; without arguments the embedded default, mnist5k",
     "train": "a robust classifier, or a baseline (model=baseline)",
@@ -280,6 +282,8 @@ def _run(command: str, words: list[str]) -> int:
     from robsynth.processes import Elsewhere
 
     debug = "debug=true" in (word.lower() for word in words)
+    # So that what is open is closed, W&B's run among others. A training finishes its step first (training/fit.py).
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         result = _result(command, words)
         if result is not None:
@@ -287,8 +291,10 @@ def _run(command: str, words: list[str]) -> int:
         return 0
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on from here", 130)
-    except SystemExit as stop:
-        return _complain("told to stop; the same command goes on from here", status_of(stop))
+    except SystemExit as stopped:
+        if stopped.code != TERMINATED:
+            raise
+        return _complain("terminated; the same command goes on from here", TERMINATED)
     except Elsewhere as failure:
         return failure.status
     except Exception as error:
@@ -298,6 +304,10 @@ def _run(command: str, words: list[str]) -> int:
             return _complain(str(error), status_of(error))
         text = " ".join(f"{type(error).__name__}: {error}".split())
         return _complain(f"failed unexpectedly ({text}); debug=true shows where", 1)
+
+
+def _terminate(*_: Any) -> None:
+    raise SystemExit(TERMINATED)
 
 
 def _result(command: str, words: list[str]) -> dict[str, Any] | None:
