@@ -28,8 +28,17 @@ results-%: .venv/.installed
 	$(BIN)/robsynth reproduce experiment=$* out=outputs/$*
 	$(BIN)/robsynth report record=outputs/$* out=results/$* readme=README.md
 
+# Sweeps of the digits, see experiments/sweeps/README.md.
+results-sweep-%: .venv/.installed-sweeps
+	$(BIN)/robsynth sweep sweep=$* out=outputs/sweeps/$*
+	$(BIN)/robsynth report record=outputs/sweeps/$* out=results/sweeps/$*
+
 .venv/.installed: pyproject.toml $(CONSTRAINTS)
 	$(call install,.)
+
+.venv/.installed-sweeps: pyproject.toml $(CONSTRAINTS)
+	$(call install,.[sweeps])
+	touch .venv/.installed
 
 .venv/.installed-dev: pyproject.toml $(CONSTRAINTS)
 	$(call install,.[dev])
