@@ -13,7 +13,7 @@ from PIL import Image
 
 from robsynth.config import Dataset
 from robsynth.data import DataSet, MemoryImages, StreamedImages, load_data
-from robsynth.data.batches import Batches, SeededOrder
+from robsynth.data.batches import Batches, Portion, SeededBatches
 from robsynth.data.images import interleave_classes
 from robsynth.errors import RequestError
 
@@ -68,9 +68,9 @@ def test_the_fingerprint_sees_every_change(few_digits):
 
 def test_the_order_is_a_permutation_that_depends_on_seed_and_epoch_only():
     def order(seed, epoch):
-        sampler = SeededOrder(20, seed)
+        sampler = SeededBatches(20, Portion(5, 0, 5), 4, seed)
         sampler.set_epoch(epoch)
-        return list(sampler)
+        return [image for batch in sampler for image in batch]
 
     assert sorted(order(0, 0)) == list(range(20))
     assert order(0, 3) == order(0, 3)
@@ -78,13 +78,13 @@ def test_the_order_is_a_permutation_that_depends_on_seed_and_epoch_only():
 
 
 def test_batches_are_whole_and_follow_the_order(few_digits):
-    loader = Batches(few_digits, 16, seed=5).train_dataloader()
+    loader = Batches(few_digits.train, 16, seed=5).train_dataloader()
     loader.sampler.set_epoch(2)
     batches = list(loader)
     assert [len(labels) for _, labels in batches] == [16, 16]
-    sampler = SeededOrder(40, 5)
+    sampler = SeededBatches(40, Portion(16, 0, 16), 2, 5)
     sampler.set_epoch(2)
-    images, labels = few_digits.train.take(list(sampler)[:16])
+    images, labels = few_digits.train.take(next(iter(sampler)))
     assert torch.equal(batches[0][0], images)
     assert torch.equal(batches[0][1], labels)
 
@@ -123,7 +123,7 @@ def test_random_crops_depend_on_seed_epoch_and_batch_whatever_the_workers():
     data = DataSet("numbers", streamed("numbers/train", 20), streamed("numbers/test", 4), "here")
 
     def epoch(seed: int, number: int, workers: int) -> list[bytes]:
-        loader = Batches(data, 4, seed, workers).train_dataloader()
+        loader = Batches(data.train, 4, seed, workers).train_dataloader()
         loader.sampler.set_epoch(number)
         return [images.numpy().tobytes() + labels.numpy().tobytes() for images, labels in loader]
 

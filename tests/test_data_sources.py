@@ -685,6 +685,6 @@ def test_photographs_brought_to_the_papers_size_are_streamed(photographs):
     images, labels = data.train.take([0, 1])
     assert images.shape == (2, 3, 224, 224)
     assert labels.tolist() == [0, 1]
-    crops = [data.train.augmented([0], torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
+    crops = [data.train.augmented([0], lambda _, seed=seed: torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
     assert torch.equal(crops[0], crops[1])
     assert crops[0].shape == (1, 3, 224, 224)

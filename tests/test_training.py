@@ -14,7 +14,8 @@ from robsynth.randomness import generator
 from robsynth.runs.training import begin_from
 from robsynth.training.adversarial import AdversarialTraining
 from robsynth.training.attack import accuracy, attack, robust_accuracy
-from robsynth.training.fit import finite, fit
+from robsynth.training.fit import fit
+from robsynth.training.tally import finite
 
 CPU = torch.device("cpu")
 PGD = Adversary("l2", eps=1.0, steps=3, step_size=0.4, random_start=True)
@@ -25,9 +26,15 @@ RECIPE = Recipe(
 GAN = Baseline("wgan_gp", 3, 16, critic_steps=2, latent=8, width=8, learning_rate=1e-3, penalty=10, ema=0.9)
 
 
-def classifier():
+def classifier(adversary=PGD, held_out=None, **changes):
     network = build_classifier("compact", [4, 8, 8, 16], 1, 10, [0.1], [0.3])
-    return AdversarialTraining(network, PGD, RECIPE, seed=3)
+    return AdversarialTraining(network, adversary, replace(RECIPE, **changes), 3, held_out)
+
+
+def same_weights(one, other):
+    """To the last bit; also those of a moving average, and batch norm's statistics."""
+    others = other.state_dict()
+    return all(torch.equal(value, others[name]) for name, value in one.state_dict().items())
 
 
 def gan():
@@ -53,7 +60,7 @@ def test_accuracy_counts_and_an_attack_never_helps(network, digits):
 @pytest.mark.parametrize("make", [classifier, gan])
 def test_a_killed_training_ends_in_the_same_weights(make, few_digits, tmp_path):
     uninterrupted = make()
-    diary = fit(uninterrupted, Batches(few_digits, 16, 3), 3, tmp_path / "a", CPU, "fp32")
+    diary = fit(uninterrupted, Batches(few_digits.train, 16, 3), 3, tmp_path / "a", CPU, "fp32")
 
     killed = make()
     step = killed.training_step
@@ -65,12 +72,11 @@ def test_a_killed_training_ends_in_the_same_weights(make, few_digits, tmp_path):
 
     killed.training_step = until_it_is_killed
     with pytest.raises(SystemError, match="killed"):
-        fit(killed, Batches(few_digits, 16, 3), 3, tmp_path / "b", CPU, "fp32")
+        fit(killed, Batches(few_digits.train, 16, 3), 3, tmp_path / "b", CPU, "fp32")
     resumed = make()
-    again = fit(resumed, Batches(few_digits, 16, 3), 3, tmp_path / "b", CPU, "fp32")
+    again = fit(resumed, Batches(few_digits.train, 16, 3), 3, tmp_path / "b", CPU, "fp32")
 
-    for name, value in uninterrupted.state_dict().items():
-        assert torch.equal(value, resumed.state_dict()[name]), name
+    assert same_weights(uninterrupted, resumed)
     metrics = [{key: row[key] for key in row if "seconds" not in key} for row in diary.rows]
     assert metrics == [{key: row[key] for key in row if "seconds" not in key} for row in again.rows]
     assert [row["epoch"] for row in again.rows] == [1, 2, 3]
@@ -79,24 +85,24 @@ def test_a_killed_training_ends_in_the_same_weights(make, few_digits, tmp_path):
 
 
 def test_a_killed_training_keeps_its_moving_average(few_digits, tmp_path):
-    """Also when it is killed after its last epoch, before the average took the weights' place."""
-    uninterrupted, resumed = classifier(), classifier()
-    fit(uninterrupted, Batches(few_digits, 16, 3), 3, tmp_path / "a", CPU, "fp32", ema=0.9)
-    fit(classifier(), Batches(few_digits, 16, 3), 3, tmp_path / "b", CPU, "fp32", ema=0.9)
-    fit(resumed, Batches(few_digits, 16, 3), 3, tmp_path / "b", CPU, "fp32", ema=0.9)
+    """Also when it is killed after its last epoch, before the checkpoint of its network was written."""
+    batches = Batches(few_digits.train, 16, 3)
+    uninterrupted, resumed = classifier(ema=0.9), classifier(ema=0.9)
+    fit(uninterrupted, batches, 3, tmp_path / "a", CPU, "fp32")
+    fit(classifier(ema=0.9), Batches(few_digits.train, 16, 3), 3, tmp_path / "b", CPU, "fp32")
+    fit(resumed, Batches(few_digits.train, 16, 3), 3, tmp_path / "b", CPU, "fp32")
     plain = classifier()
-    fit(plain, Batches(few_digits, 16, 3), 3, tmp_path / "c", CPU, "fp32")
-    for name, value in uninterrupted.state_dict().items():
-        assert torch.equal(value, resumed.state_dict()[name]), name
-    assert not torch.equal(plain.network.head.weight, uninterrupted.network.head.weight)
+    fit(plain, Batches(few_digits.train, 16, 3), 3, tmp_path / "c", CPU, "fp32")
+    assert same_weights(uninterrupted, resumed)
+    assert torch.equal(plain.network.head.weight, uninterrupted.network.head.weight)
+    assert not torch.equal(plain.kept.head.weight, uninterrupted.kept.head.weight)
 
 
 def test_the_rate_drops_to_a_tenth_after_the_epochs_that_are_named(few_digits, tmp_path):
-    module = classifier()
-    module.settings = replace(RECIPE, schedule="steps", drops=[1, 2])
+    module = classifier(schedule="steps", drops=[1, 2])
     rates = []
     module.on_train_epoch_start = lambda: rates.append(module.optimizers().param_groups[0]["lr"])
-    fit(module, Batches(few_digits, 16, 3), 3, tmp_path, CPU, "fp32")
+    fit(module, Batches(few_digits.train, 16, 3), 3, tmp_path, CPU, "fp32")
     assert rates == pytest.approx([0.05, 0.005, 0.0005])
 
 
@@ -127,24 +133,23 @@ def test_weights_to_begin_from_fit_or_are_refused(tmp_path):
 
 
 def test_a_damaged_resume_file_is_named(few_digits, tmp_path):
-    fit(classifier(), Batches(few_digits, 16, 3), 1, tmp_path, CPU, "fp32")
+    fit(classifier(), Batches(few_digits.train, 16, 3), 1, tmp_path, CPU, "fp32")
     last = tmp_path / "last.ckpt"
     last.write_bytes(last.read_bytes()[:1000])
     with pytest.raises(RunError, match=r"last\.ckpt.*force=true"):
-        fit(classifier(), Batches(few_digits, 16, 3), 2, tmp_path, CPU, "fp32")
+        fit(classifier(), Batches(few_digits.train, 16, 3), 2, tmp_path, CPU, "fp32")
 
 
 def test_training_lowers_the_loss(few_digits, tmp_path):
-    module = classifier()
-    module.settings = replace(RECIPE, epochs=12, batch_size=20, learning_rate=0.1, augment=Augmentation(0))
-    module.adversary = Adversary("none", 0, 1, 1)
-    rows = fit(module, Batches(few_digits, 20, 0), 12, tmp_path, CPU, "fp32").rows
+    recipe = {"epochs": 12, "batch_size": 20, "learning_rate": 0.1, "augment": Augmentation(0)}
+    module = classifier(Adversary("none", 0, 1, 1), **recipe)
+    rows = fit(module, Batches(few_digits.train, 20, 0), 12, tmp_path, CPU, "fp32").rows
     assert rows[-1]["loss"] < 0.85 * rows[0]["loss"]
 
 
 def test_a_loss_that_is_no_number_stops_with_the_step():
     with pytest.raises(RunError, match="nan at step 0"):
-        finite(torch.tensor(float("nan")), classifier())
+        finite(float("nan"), 0)
 
 
 def test_gan_samples_do_not_depend_on_the_batch(tmp_path):

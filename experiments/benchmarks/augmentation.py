@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from robsynth.config import Augmentation
-from robsynth.data import DataSet, MemoryImages
+from robsynth.data import MemoryImages
 from robsynth.data.augment import augment
 from robsynth.data.batches import Batches
 from robsynth.files import write_json, write_text
@@ -55,7 +55,7 @@ def ways(images: MemoryImages, batch_size: int) -> dict[str, Callable[[], Iterat
     rival = DataLoader(
         ImageByImage(images.images, images.labels), batch_size, shuffle=True, num_workers=2, drop_last=True
     )
-    loader = Batches(DataSet("random", images, images, "random"), batch_size, seed=0).train_dataloader()
+    loader = Batches(images, batch_size, seed=0).train_dataloader()
     batches = [part.float() / 255 for part in images.images.split(batch_size) if len(part) == batch_size]
 
     def as_training() -> Iterator[Tensor]:

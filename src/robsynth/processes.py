@@ -5,9 +5,14 @@ records. A run of one process needs none of this, and none of it imports torch.d
 """
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 T = TypeVar("T")
+Network = TypeVar("Network", bound="nn.Module")
 
 
 def rank() -> int:
@@ -41,3 +46,33 @@ def mine(numbers: Sequence[int]) -> list[int]:
     different moments agree.
     """
     return [number for number in numbers if number % count() == rank()]
+
+
+def total(values: "torch.Tensor") -> "torch.Tensor":
+    """The sum over all processes of a tensor of one shape, without a graph; the same in every process."""
+    return values
+
+
+def gathered(rows: "torch.Tensor") -> "torch.Tensor":
+    """The rows (n, ...) of all processes in the order of their ranks; n may differ from process to process."""
+    return rows
+
+
+def any_asks(this: bool) -> bool:
+    """Whether any process passed True; the same in every process."""
+    return this
+
+
+def synchronised(network: Network) -> Network:
+    """The same network, whose batch norms in training take their statistics over all processes."""
+    return network
+
+
+def lightning_arguments(device: "torch.device") -> dict[str, Any]:
+    """What Lightning's Trainer has to be told of the run's processes: accelerator, devices, nodes, strategy."""
+    return only_this(device)
+
+
+def only_this(device: "torch.device") -> dict[str, Any]:
+    """The same for a Trainer in this process alone, whatever others there are."""
+    return {"accelerator": "gpu" if device.type == "cuda" else "cpu", "devices": 1}

@@ -6,7 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from robsynth.ascent.constraints import Constraint, Generators
+from robsynth.ascent.constraints import Constraint
+from robsynth.randomness import Generators
 
 Objective = Callable[[Tensor], Tensor]
 Observer = Callable[[int, Tensor, Tensor], None]

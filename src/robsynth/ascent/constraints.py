@@ -4,17 +4,13 @@ Images are (N, C, H, W) in [0, 1]; every quantity is per sample, so a sample's p
 else is in its batch. The formulas are those of Santurkar et al. (2019) as their library applies them.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from robsynth.errors import RequestError
-from robsynth.randomness import standard_normal, uniform
-
-Generators = torch.Generator | Sequence[torch.Generator]
+from robsynth.randomness import Generators, standard_normal, uniform
 
 
 class Constraint(Protocol):

@@ -1,5 +1,6 @@
 """A small conditional WGAN-GP (Gulrajani et al., 2017), the rival of the paper's Table 1."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from robsynth.classifiers import read_checkpoint, save_checkpoint
 from robsynth.config import Baseline
 from robsynth.errors import RequestError
 from robsynth.randomness import generator, uniform
-from robsynth.training.fit import finite
+from robsynth.training.tally import Tally, finite
 
 KIND = "wgan_gp"
 
@@ -75,6 +76,7 @@ class GanTraining(pl.LightningModule):
                 f"baseline: images are {shape[1]}x{shape[2]}, allowed: squares of a multiple of 8 pixels"
             )
         self.automatic_optimization = False
+        self.tally = Tally()
         self.settings, self.seed = settings, seed
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(generator(seed, "gan weights").initial_seed())
@@ -99,14 +101,30 @@ class GanTraining(pl.LightningModule):
         with torch.no_grad():
             fakes = self.generator(self._latents(images, noise), labels)
         gap = (self.critic(fakes, labels) - self.critic(images, labels)).mean()
-        loss = finite(gap + self.settings.penalty * self._gradient_penalty(images, fakes, labels, noise), self)
+        loss = gap + self.settings.penalty * self._gradient_penalty(images, fakes, labels, noise)
+        finite(loss.item(), self.global_step)
         self._update(for_critic, loss)
-        self.log("critic_gap", -gap.detach(), prog_bar=True, on_step=False, on_epoch=True)
+        self.tally.add(critic_gap=-gap.item())
+        self.log("critic_gap", -gap.detach(), prog_bar=True)
 
         if batch_idx % self.settings.critic_steps == self.settings.critic_steps - 1:
             loss = -self.critic(self.generator(self._latents(images, noise), labels), labels).mean()
             self._update(for_generator, loss)
             self._average()
+
+    @property
+    def kept(self) -> Generator:
+        """The generator whose weights are averaged."""
+        return self.average
+
+    def after_epoch(self) -> dict[str, float]:
+        return self.tally.means()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["tally"] = self.tally.state()
+
+    def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
+        self.tally.load(checkpoint["tally"])
 
     def _latents(self, like: Tensor, noise: torch.Generator) -> Tensor:
         return torch.randn(len(like), self.settings.latent, generator=noise).to(like.device)

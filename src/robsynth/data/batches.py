@@ -1,6 +1,7 @@
 """Batches in an order that depends on (seed, epoch) only, as Lightning wants them."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
@@ -8,73 +9,121 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from robsynth.data.images import DataSet, ImageSet
-from robsynth.randomness import generator
+from robsynth import processes
+from robsynth.data.images import ImageSet
+from robsynth.errors import RequestError
+from robsynth.randomness import Share, generator
 
 
-class SeededOrder(Sampler[int]):
-    """A new permutation each epoch, derived from (seed, epoch).
+@dataclass(frozen=True)
+class Portion:
+    """The rows of every batch that are this process's: those from `first` up to `last` of `total`."""
 
-    Lightning calls `set_epoch`, also after a resume, and keeps no generator state of its own: so the order
-    must not depend on one.
+    total: int
+    first: int
+    last: int
+
+    @classmethod
+    def of(cls, total: int, rank: int, count: int) -> "Portion":
+        """Process `rank` of `count`'s rows; portions differ by one row at most."""
+        return cls(total, total * rank // count, total * (rank + 1) // count)
+
+    def share(self, source: torch.Generator) -> Share:
+        """A generator of the whole batch, for these rows."""
+        return Share(source, self.total, self.first)
+
+
+class SeededBatches(Sampler[list[int]]):
+    """A new permutation each epoch, derived from (seed, epoch), in whole batches, each `replays` times in a row.
+
+    Lightning calls `set_epoch`, also after a resume, and keeps no generator state of its own: so the order must not
+    depend on one. `skip` is how many batches of the next epoch to be read were read before: they are left out once.
     """
 
-    def __init__(self, count: int, seed: int) -> None:
-        self.count, self.seed, self.epoch = count, seed, 0
+    def __init__(self, images: int, portion: Portion, batches: int, seed: int, replays: int = 1) -> None:
+        self.images, self.portion, self.batches, self.seed, self.replays = images, portion, batches, seed, replays
+        self.epoch, self.skip = 0, 0
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.count
+        return self.batches * self.replays
 
-    def __iter__(self) -> Iterator[int]:
-        yield from torch.randperm(self.count, generator=generator(self.seed, "order", self.epoch)).tolist()
+    def __iter__(self) -> Iterator[list[int]]:
+        order = torch.randperm(self.images, generator=generator(self.seed, "order", self.epoch))
+        begin, self.skip = self.skip, 0
+        for number in range(begin, len(self)):
+            start = number // self.replays * self.portion.total
+            yield order[start + self.portion.first : start + self.portion.last].tolist()
 
 
 class _WholeBatches(Dataset[tuple[Tensor, Tensor]]):
-    """Fetches a batch by one indexing of the tensor instead of image by image.
+    """Maps the numbers of a batch's images to the batch, by one indexing of the tensor instead of image by image.
 
-    What is cropped at random while it is decoded draws from (seed, epoch, first image of the batch): the same in
-    whatever worker.
+    What is cropped at random while it is decoded draws from (seed, epoch, image): the same in whatever worker.
     """
 
-    def __init__(self, images: ImageSet, order: SeededOrder) -> None:
+    def __init__(self, images: ImageSet, order: SeededBatches) -> None:
         self.images, self.order = images, order
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.order)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        images, labels = self.__getitems__([index])
-        return images[0], labels[0]
-
-    def __getitems__(self, indices: list[int]) -> tuple[Tensor, Tensor]:
-        noise = generator(self.order.seed, "crop", self.order.epoch, indices[0])
-        return self.images.augmented(indices, noise).float() / 255, self.images.labels[indices]
-
-
-def _as_is(batch: Any) -> Any:
-    return batch
+    def __getitem__(self, numbers: list[int]) -> tuple[Tensor, Tensor]:
+        images = self.images.augmented(numbers, lambda i: generator(self.order.seed, "crop", self.order.epoch, i))
+        return images.float() / 255, self.images.labels[numbers]
 
 
 class Batches(pl.LightningDataModule):
-    """Training batches of a data set: images float (n, C, H, W) in [0, 1], labels (n,)."""
+    """Training batches: this process's rows of each, images float (n, C, H, W) in [0, 1] and labels (n,).
 
-    def __init__(self, data: DataSet, batch_size: int, seed: int, workers: int = 0) -> None:
+    `batch_size` counts the images of all processes that one step of the optimiser sees; the step sees them in
+    `parts`, and every batch comes `replays` times in a row. With `alone` one process has every row. A training that
+    stopped within an epoch goes on at the batch where it stopped.
+    """
+
+    def __init__(
+        self, images: ImageSet, batch_size: int, seed: int, workers: int = 0, parts: int = 1, replays: int = 1,
+        alone: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.data, self.batch_size, self.seed, self.workers = data, batch_size, seed, workers
+        self.images, self.seed, self.workers, self.parts, self.replays = images, seed, workers, parts, replays
+        whole = min(batch_size, len(images))
+        rank, count = (0, 1) if alone else (processes.rank(), processes.count())
+        if whole // parts < count:
+            raise RequestError(
+                f"recipe.batch_size: found {whole} images in {parts} parts for {count} processes; allowed: one or more "
+                "images a part and process"
+            )
+        self.portion = Portion.of(whole // parts, rank, count)
+        # A small last batch would make its batch-norm statistics noisy: it is left out.
+        self.count = len(images) // whole * parts
+        self.read = 0
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
-        order = SeededOrder(len(self.data.train), self.seed)
+        order = SeededBatches(len(self.images), self.portion, self.count, self.seed, self.replays)
+        if self.trainer is not None:
+            order.set_epoch(self.trainer.current_epoch)
+        order.skip, self.read = self.read, 0
         return DataLoader(
-            _WholeBatches(self.data.train, order),
-            batch_size=min(self.batch_size, len(self.data.train)),
+            _WholeBatches(self.images, order),
+            # The sampler's items are batches already.
             sampler=order,
+            batch_size=None,
             num_workers=self.workers,
             # Whatever the platform's default: workers share what the data set has open.
             multiprocessing_context="fork" if self.workers else None,
-            collate_fn=_as_is,
-            # A small last batch would make its batch-norm statistics noisy.
-            drop_last=True,
         )
+
+    def state_dict(self) -> dict[str, Any]:
+        assert self.trainer is not None
+        done: int = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
+        return {"read": 0 if done == len(self) else done}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.read = state_dict["read"]
+
+    def __len__(self) -> int:
+        """How many batches an epoch has."""
+        return self.count * self.replays

@@ -36,8 +36,11 @@ class ImageSet(ABC):
     def subset(self, indices: Tensor, name: str) -> "ImageSet":
         """The images with these numbers as a set of its own, in this order."""
 
-    def augmented(self, indices: Sequence[int], generator: torch.Generator) -> Tensor:
-        """`pixels` as they come before a batch is augmented: files may be cropped at random as they are decoded."""
+    def augmented(self, indices: Sequence[int], noise: Callable[[int], torch.Generator]) -> Tensor:
+        """`pixels` as they come before a batch is augmented: files may be cropped at random as they are decoded.
+
+        ``noise(i)`` is the generator of image i.
+        """
         return self.pixels(indices)
 
     def __len__(self) -> int:
@@ -112,8 +115,8 @@ class StreamedImages(ImageSet):
     def pixels(self, indices: Tensor | Sequence[int]) -> Tensor:
         return torch.stack([self._decode(int(i)) for i in indices])
 
-    def augmented(self, indices: Sequence[int], generator: torch.Generator) -> Tensor:
-        return torch.stack([self._decode_crop(int(i), generator) for i in indices])
+    def augmented(self, indices: Sequence[int], noise: Callable[[int], torch.Generator]) -> Tensor:
+        return torch.stack([self._decode_crop(int(i), noise(int(i))) for i in indices])
 
     def subset(self, indices: Tensor, name: str) -> "StreamedImages":
         rows = indices.tolist()

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from robsynth import processes
 from robsynth.baselines.wgan_gp import GanTraining, save_generator
 from robsynth.classifiers import (
     AnyClassifier,
@@ -27,7 +28,8 @@ from robsynth.records.trackers import Tracking
 from robsynth.runs.run import Run
 from robsynth.training.adversarial import AdversarialTraining
 from robsynth.training.attack import accuracy, robust_accuracy
-from robsynth.training.fit import fit
+from robsynth.training.fit import fit, warning
+from robsynth.training.held_out import hold_out, overfitted
 
 
 def train_classifier(
@@ -42,11 +44,12 @@ def train_classifier(
     )  # fmt: skip
     if recipe.start is not None:
         begin_from(untrained, recipe.start)
-    module = AdversarialTraining(untrained, adversary, recipe, seed)
+    images, held_out = hold_out(data.train, recipe.held_out)
+    module = AdversarialTraining(untrained, adversary, recipe, seed, held_out)
     directory = run.directory / name
-    batches = Batches(data, recipe.batch_size, seed, recipe.workers)
-    diary = fit(module, batches, recipe.epochs, directory, device, precision, recipe.ema,
-                partial(tracking.history, name))  # fmt: skip
+    batches = Batches(images, recipe.batch_size, seed, recipe.workers, recipe.accumulate, adversary.replays or 1)
+    diary = fit(module, batches, recipe.epochs, directory, device, precision, partial(tracking.history, name),
+                recipe.save_every)  # fmt: skip
     about = {
         **architecture(network),
         "channels": data.shape[0],
@@ -57,10 +60,15 @@ def train_classifier(
         "adversary": asdict(adversary),
         "recipe": asdict(recipe),
         "seed": seed,
+        "held_out": None if held_out is None else {"images": held_out.name, "fingerprint": held_out.fingerprint},
+        "epoch": int((diary.chosen or diary.rows[-1])["epoch"]),
     }
     checkpoint = directory / "classifier.safetensors"
-    save_classifier(checkpoint, module.network.cpu(), about)
-    return _trained(run, checkpoint, diary.rows)
+    if processes.is_first():
+        save_classifier(checkpoint, module.kept.cpu(), about)
+    processes.barrier()
+    warnings = [f"{name}: {warning(row)}" for row in diary.rows if overfitted(row)]
+    return {**_trained(run, checkpoint, diary.rows), "warnings": warnings}
 
 
 def normalisation(data: DataSet, settings: Dataset) -> tuple[list[float], list[float]]:
@@ -89,8 +97,9 @@ def train_baseline(
     """Train the rival into a directory of the run with its name."""
     module = GanTraining(settings, len(data.label_names), data.shape, seed)
     directory = run.directory / settings.name
-    diary = fit(module, Batches(data, settings.batch_size, seed), settings.epochs, directory, device, precision,
-                on_epoch=partial(tracking.history, settings.name))  # fmt: skip
+    batches = Batches(data.train, settings.batch_size, seed, alone=True)
+    diary = fit(module, batches, settings.epochs, directory, device, precision,
+                partial(tracking.history, settings.name), alone=True)  # fmt: skip
     about = {
         "latent": settings.latent,
         "width": settings.width,

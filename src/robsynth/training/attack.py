@@ -8,12 +8,10 @@ from robsynth.ascent import ascend, constraint, frozen
 from robsynth.classifiers import AnyClassifier
 from robsynth.config import Adversary
 from robsynth.data import ImageSet
-from robsynth.randomness import generator
+from robsynth.randomness import OfBatch, generator
 
 
-def attack(
-    network: AnyClassifier, images: Tensor, labels: Tensor, adversary: Adversary, noise: torch.Generator
-) -> Tensor:
+def attack(network: AnyClassifier, images: Tensor, labels: Tensor, adversary: Adversary, noise: OfBatch) -> Tensor:
     """max L(f(x), y) over the ball around `images` (n, C, H, W) (Madry et al., 2018)."""
 
     def loss(x: Tensor) -> Tensor:

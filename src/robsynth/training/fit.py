@@ -1,37 +1,57 @@
 """Lightning's Trainer, set up so that a killed training ends where an uninterrupted one ends."""
 
 import logging
+import signal
 import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytorch_lightning as pl
+import safetensors.torch
 import torch
-from pytorch_lightning.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import Callback, RichProgressBar
+from torch import nn
 
+from robsynth import processes
 from robsynth.data.batches import Batches
 from robsynth.errors import RunError
+from robsynth.files import write_atomically
+from robsynth.progress import say
+from robsynth.training.checkpoints import AtomicCheckpoints, newest
+from robsynth.training.held_out import overfitted, score
 
 # What Lightning says of the machine and of itself at every start is in the record, or in `doctor`.
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
-
 OnEpoch = Callable[[list[dict[str, float]]], None]
+BEST = "best.safetensors"
+
+
+class Trainable(Protocol):
+    """What `fit` needs of a LightningModule besides Lightning's own."""
+
+    @property
+    def kept(self) -> nn.Module:
+        """The network that the training is for."""
+
+    def after_epoch(self) -> dict[str, float]:
+        """The epoch's metrics."""
 
 
 class Diary(Callback):
     """One row of metrics an epoch, with the wall and CPU seconds spent so far; kept in the checkpoint.
 
-    So a resumed training has the history and the costs of all that led to its weights, and of nothing that
-    was lost. `on_epoch` is given all rows so far after every epoch, in the process of rank 0.
+    So a resumed training has the history and the costs of all that led to its weights, and of nothing that was lost.
+    The network of the best epoch by its held-out images, a later one before an equal, is written to `best`.
+    `on_epoch` is given all rows so far after every epoch, in the process of rank 0.
     """
 
-    def __init__(self, on_epoch: OnEpoch) -> None:
+    def __init__(self, best: Path, on_epoch: OnEpoch) -> None:
         self.rows: list[dict[str, float]] = []
-        self._on_epoch = on_epoch
+        self._best, self._on_epoch = best, on_epoch
         self._before = (0.0, 0.0)
         self._since = (0.0, 0.0)
 
@@ -40,21 +60,27 @@ class Diary(Callback):
         wall, cpu = self._since
         return self._before[0] + time.perf_counter() - wall, self._before[1] + time.process_time() - cpu
 
+    @property
+    def chosen(self) -> dict[str, float] | None:
+        """The row of the best epoch; None where nothing was held out."""
+        scored = [(value, row["epoch"]) for row in self.rows if (value := score(row)) is not None]
+        return self.rows[int(max(scored)[1]) - 1] if scored else None
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._since = (time.perf_counter(), time.process_time())
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        metrics = {name: round(float(value), 6) for name, value in trainer.callback_metrics.items()}
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        metrics = {name: round(value, 6) for name, value in pl_module.after_epoch().items()}
         wall, cpu = self.seconds()
-        self.rows.append(
-            {
-                "epoch": trainer.current_epoch + 1,
-                **metrics,
-                "wall_seconds": round(wall, 2),
-                "cpu_seconds": round(cpu, 2),
-            }
-        )
+        row = {"epoch": trainer.current_epoch + 1, **metrics, "wall_seconds": round(wall, 2),
+               "cpu_seconds": round(cpu, 2)}  # fmt: skip
+        self.rows.append(row)
         if trainer.is_global_zero:
+            if overfitted(row):
+                say(f"warning: {warning(row)}")
+            if self.chosen is row:
+                content = safetensors.torch.save(_tensors(pl_module.kept))
+                write_atomically(self._best, lambda file: file.write(content))
             self._on_epoch(self.rows)
 
     def state_dict(self) -> dict[str, Any]:
@@ -65,73 +91,123 @@ class Diary(Callback):
         self._before = tuple(state_dict["seconds"])
 
 
+def warning(row: dict[str, float]) -> str:
+    """What a row of an epoch that overfitted says, for people."""
+    return (
+        f"catastrophic overfitting in epoch {row['epoch']:.0f}: on held-out images the network withstands the training "
+        "attack and not PGD; a smaller adversary.eps or adversary.step_size, or more adversary.steps, helps"
+    )
+
+
+def _tensors(network: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+
+
+class Keeper(Callback):
+    """Writes the checkpoint after every epoch, and within it every `save_every` steps of the optimiser.
+
+    At SIGTERM the step is finished, the checkpoint written, and the process ends with status 143.
+    """
+
+    def __init__(self, path: Path, save_every: int | None) -> None:
+        self._path, self._every, self._saved = path, save_every, 0
+        self._asked, self._before = False, signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._saved = trainer.global_step
+        # In place of Lightning's, which waits for the other processes within the handler.
+        signal.signal(signal.SIGTERM, self._ask)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        signal.signal(signal.SIGTERM, self._before)
+
+    def _ask(self, *_: Any) -> None:
+        self._asked = True
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch or trainer.fit_loop._should_accumulate():
+            return
+        stop = processes.any_asks(self._asked)
+        if stop or (self._every and trainer.global_step - self._saved >= self._every):
+            self._save(trainer)
+        self._stop_if(stop)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._save(trainer)
+        self._stop_if(processes.any_asks(self._asked))
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        trainer.save_checkpoint(self._path)
+        self._saved = trainer.global_step
+
+    def _stop_if(self, asked: bool) -> None:
+        if asked:
+            raise SystemExit(128 + signal.SIGTERM)
+
+
 def fit(
-    module: pl.LightningModule,
+    module: Any,
     batches: Batches,
     epochs: int,
     directory: Path,
     device: torch.device,
     precision: str,
-    ema: float = 0,
     on_epoch: OnEpoch = lambda rows: None,
+    save_every: int | None = None,
+    alone: bool = False,
 ) -> Diary:
-    """Train for `epochs`, from `directory`/last.ckpt if it is there; it is renewed after every epoch.
+    """Train a `Trainable` for `epochs`, from `directory`/last.ckpt if it is there.
 
-    With `ema` > 0 the module ends with the moving average of its weights, of that decay a step. `on_epoch` is given
-    the diary's rows after every epoch.
+    The module ends with `kept` being the network of the epoch that its held-out images chose, or without any of the
+    last. `on_epoch` is given the diary's rows after every epoch. Trains in all the run's processes, unless `alone`.
 
     Raises
     ------
     RunError
-        If the checkpoint cannot be read, or the loss stops being a number.
+        If no checkpoint can be read, the loss stops being a number, or a process that reads images dies.
     """
-    diary = Diary(on_epoch)
-    # The diary comes first: the checkpoint of an epoch holds the epoch's row.
-    callbacks: list[Callback] = [diary, _checkpoints(directory), RichProgressBar(console_kwargs={"stderr": True})]
-    if ema:
-        callbacks.append(EMAWeightAveraging(decay=ema))
+    last = directory / "last.ckpt"
+    diary = Diary(directory / BEST, on_epoch)
+    where = processes.only_this(device) if alone else processes.lightning_arguments(device)
+    plugins = [AtomicCheckpoints(), *where.pop("plugins", [])]
     trainer = pl.Trainer(
-        accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=1,
+        **where,
         max_epochs=epochs,
         precision="bf16-mixed" if precision == "bf16" else "32-true",
-        callbacks=callbacks,
+        accumulate_grad_batches=batches.parts if module.automatic_optimization else 1,
+        # The diary comes first: the checkpoint of an epoch holds the epoch's row.
+        callbacks=[diary, Keeper(last, save_every), RichProgressBar(console_kwargs={"stderr": True})],
+        plugins=plugins,
         default_root_dir=directory,
+        enable_checkpointing=False,
         logger=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
-    last = directory / "last.ckpt"
+    found = newest(last) if alone else processes.from_first(newest(last) if processes.is_first() else None)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch.optim")
         try:
-            trainer.fit(module, batches, ckpt_path=str(last) if last.exists() else None, weights_only=True)
-        except (RuntimeError, EOFError, KeyError, ValueError) as error:
-            if trainer.global_step == 0 and last.exists():
-                raise RunError(f"{last}: cannot be resumed from ({error}); remove it, or use force=true") from error
-            raise
+            trainer.fit(module, datamodule=batches, ckpt_path=found and str(found), weights_only=True)
+        except (RuntimeError, KeyError, ValueError, TypeError) as error:
+            raise _explained(error, found, trainer) from error
     if trainer.interrupted:
         raise KeyboardInterrupt
-    # The average, where there is one; also when this process found all epochs done.
-    module.load_state_dict(torch.load(last, map_location="cpu", weights_only=True)["state_dict"])
+    if diary.chosen is not None:
+        if not alone:
+            processes.barrier()
+        module.kept.load_state_dict(safetensors.torch.load_file(directory / BEST))
     return diary
 
 
-def _checkpoints(directory: Path) -> ModelCheckpoint:
-    return ModelCheckpoint(
-        dirpath=directory,
-        filename="last",
-        every_n_epochs=1,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
-
-
-def finite(loss: torch.Tensor, module: pl.LightningModule) -> torch.Tensor:
-    """`loss`, or a RunError that says at which step it stopped being a number."""
-    if not torch.isfinite(loss):
-        raise RunError(
-            f"the loss is {loss.item()} at step {module.global_step}; "
-            "try a smaller recipe.learning_rate or adversary.eps"
+def _explained(error: Exception, found: Path | None, trainer: pl.Trainer) -> Exception:
+    """An error in words for the user, where it is one that users meet."""
+    if "DataLoader worker" in str(error):
+        return RunError(
+            f"a process that reads images died ({error}); the same command goes on from the last checkpoint"
         )
-    return loss
+    if found is not None and trainer.global_step == 0:
+        return RunError(f"{found}: cannot be resumed from ({error}); remove it, or use force=true")
+    return error
