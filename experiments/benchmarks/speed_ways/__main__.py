@@ -3,14 +3,14 @@
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from speed_ways import authors, ours
-from speed_ways.turns import Turns, peak_gb
+from torch import Tensor
 
 from robsynth.classifiers import Classifier, build_classifier
 from robsynth.compose import load_config
@@ -18,21 +18,29 @@ from robsynth.config import Adversary, Config, Generation
 from robsynth.data import DataSet, load_data
 from robsynth.machine import resolve_precision
 from robsynth.runs.synthesis import Studio, as_pixels, open_studio
-from robsynth.runs.training import normalisation
 from robsynth.tasks import Synthesis
-from robsynth.training.attack import accuracy, robust_accuracy
+from speed_ways import authors
+from speed_ways.turns import Turns, peak_gb
 
 CPU = torch.device("cpu")
 
 
 def training(job: dict[str, Any], folder: Path) -> None:
     """Train, every epoch a turn, then measure accuracy in the last turn."""
+    # Here, and not above: of these imports synthesis needs none, and they cost time and memory.
+    from robsynth.training.attack import accuracy, robust_accuracy
+
     config: Config = load_config("train", job["words"])
     whole = load_data(config.dataset)
     data = DataSet(whole.name, whole.train.head(job["images"]), whole.test.head(job["test_images"]), whole.source)
     classifier = untrained(config, whole)
     turns = Turns()
-    (authors if job["library"] == "authors" else ours).train(classifier, config, data, folder, turns)
+    if job["library"] == "authors":
+        authors.train(classifier, config, data, folder, turns)
+    else:
+        from speed_ways import ours
+
+        ours.train(classifier, config, data, folder, turns)
     result: dict[str, Any] = {"peak_gb": peak_gb()}
     if job["test_images"]:
         eps = config.adversary.eps
@@ -44,6 +52,8 @@ def training(job: dict[str, Any], folder: Path) -> None:
 
 def untrained(config: Config, data: DataSet) -> Classifier:
     """The network that the configuration names; the same weights for every way."""
+    from robsynth.runs.training import normalisation
+
     network, (mean, std) = config.classifier, normalisation(data, config.dataset)
     return build_classifier(
         network.arch, network.widths, data.shape[0], len(data.label_names), mean, std, config.seed,
@@ -68,7 +78,7 @@ def synthesis(job: dict[str, Any], folder: Path) -> None:
             made.append(theirs(problem.start, problem.wanted, settings.steps))
             turns.stop()
     else:
-        paint = ours.painter(task)
+        paint = painter(task)
         paint(batches[0], 1)
         turns = Turns()
         for indices in batches:
@@ -86,10 +96,19 @@ def generator_of(words: list[str]) -> tuple[Studio, Synthesis]:
     return studio, studio.synthesis("generation")
 
 
+def painter(task: Synthesis) -> Callable[[Tensor, int], Tensor]:
+    """A function from image numbers and a number of steps to images, which draws their start images itself."""
+
+    def paint(indices: Tensor, steps: int) -> Tensor:
+        return replace(task, settings=replace(task.settings, steps=steps)).run(indices)[1]
+
+    return paint
+
+
 def linearity(job: dict[str, Any], folder: Path) -> None:
     """Seconds against each quantity that a user sets, all in one turn."""
     _, task = generator_of(job["words"])
-    paint = ours.painter(task)
+    paint = painter(task)
     turns = Turns()
     turns.start()
     batch, steps, images = torch.arange(job["batch"]), job["steps"], job["images"]
@@ -135,6 +154,8 @@ class Stopwatch:
 
 def train_seconds(job: dict[str, Any], folder: Path, settings: list[tuple[int, int]], key: int) -> list[list[float]]:
     """[n, seconds of an epoch] for (attack steps, images) of which the one numbered `key` is n."""
+    from speed_ways import ours
+
     config: Config = load_config("train", [*job["train_words"], f"recipe.epochs={job['rounds'] + 1}"])
     whole, rows = load_data(config.dataset), []
     for setting in settings:

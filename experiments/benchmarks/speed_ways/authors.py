@@ -2,8 +2,12 @@
 
 Nothing in the library is changed. Around it, `shim` gives it two things that are gone or missing here: the module
 `torchvision.models.utils` with the one function that the library imports from there (since torchvision 0.12 that
-function is in `torch.hub` alone), and a `.cuda()` of tensors and modules that returns what it was called on. Precision,
-memory layout and threads are torch's defaults.
+function is in `torch.hub` alone), and a `.cuda()` of tensors and modules that returns what it was called on. Precision
+and memory layout are torch's defaults.
+
+The library clamps what it normalises to [0, 1]. In the torch that was measured the gradient of a clamp is 0 at the
+bounds themselves, so the library's pixels that reach 0 or 1 stay there. Between the bounds its steps are
+robsynth's, as a test shows.
 """
 
 import sys
@@ -12,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from speed_ways.turns import Turns
 from torch import Tensor, nn
 
 from robsynth.classifiers import AnyClassifier, Classifier
 from robsynth.config import Config, Generation
 from robsynth.data import DataSet
+from speed_ways.turns import Turns
 
 
 def shim() -> None:
@@ -119,8 +123,8 @@ def train(classifier: Classifier, config: Config, data: DataSet, folder: Path, t
 def painter(classifier: AnyClassifier, settings: Generation, notebook: bool) -> Any:
     """A function from start images and classes to generated images.
 
-    `notebook`: with the loss as a function of the model, as in the notebooks that made the paper's images, for which the
-    library runs the network twice a step; otherwise with the library's built-in loss, which is the same.
+    `notebook`: with the loss as a function of the model, as in the authors' notebooks, for which the library runs the
+    network twice a step; otherwise with the library's built-in loss, which is the same.
     """
     shim()
     model = wrapped(classifier, described(classifier)).eval()

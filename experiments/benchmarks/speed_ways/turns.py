@@ -13,7 +13,7 @@ from typing import Any
 class Turns:
     """The side of a process that waits for its turns.
 
-    What it does before `finish`, and outside of `start` and `stop`, also happens in a turn of its own, but is not timed.
+    What it does between `stop` and the next `start` or `finish` happens in its turn too, but is not timed.
     What others print goes to stderr, as stdout is for answers.
     """
 
