@@ -10,3 +10,10 @@ class RequestError(Exception):
 
 class RunError(Exception):
     """A well-formed request failed on the way, e.g. on a full disk (exit status 1)."""
+
+
+def status_of(error: BaseException) -> int:
+    """The exit status of a command that this ended."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 1
+    return 130 if isinstance(error, KeyboardInterrupt) else 2 if isinstance(error, RequestError) else 1

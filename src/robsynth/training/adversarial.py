@@ -111,7 +111,7 @@ class AdversarialTraining(pl.LightningModule):
             return {"optimizer": optimiser, "lr_scheduler": {"scheduler": drops, "interval": "epoch"}}
         # Counted here: Lightning's own estimate would begin to read images before a resumed epoch is known.
         batches = self.trainer.datamodule  # type: ignore[attr-defined]
-        steps = s.epochs * len(batches) // batches.parts
+        steps = (self.trainer.max_epochs or 0) * len(batches) // batches.parts
         # The schedule needs a step before its peak: the shortest training of all has one step.
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, s.learning_rate, total_steps=max(steps, 2), cycle_momentum=False
