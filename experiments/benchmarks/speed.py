@@ -45,7 +45,7 @@ OUT = Path(__file__).parents[2] / "results" / "benchmarks"
 CORES = 2
 RIVAL = "authors' library"
 FID = "fid_train4000_fast"
-ATTACK_STEPS = 20
+ATTACK = "pgd20"
 TRAINING_WAYS: dict[str, dict[str, Any]] = {
     RIVAL: {"library": "authors", "words": []},
     "robsynth, the same attack": {"library": "ours", "words": []},
@@ -81,7 +81,7 @@ def training(dataset: str, networks: dict[str, tuple[int, int, int]] = NETWORKS)
             f"recipe.drops=[{max(1, epochs - 1)}]",
         ]
         words = [f"dataset={dataset}", *network.split(), "adversary=paper_cifar10", *recipe]
-        asked = {"images": images, "test_images": test_images, "attack_steps": ATTACK_STEPS}
+        asked = {"images": images, "test_images": test_images, "attack": ATTACK}
         for row in in_turn("training", TRAINING_WAYS, words, asked, epochs):
             rates = [round(images / seconds, 2) for seconds in row.pop("seconds")[1:]]
             rows.append({"network": network, **asked, "epochs": epochs, "images_per_second": rates, **row})
@@ -102,7 +102,7 @@ def synthesis(
 
 
 def fids(kept: Path, reference: DataSet) -> dict[str, dict[str, Any]]:
-    evaluation = Evaluation(Metrics([FID], 200, 1), torch.device("cpu"), "fp32", reference)
+    evaluation = Evaluation(Metrics([FID], 200), torch.device("cpu"), "fp32", reference)
     found = {}
     for way in SYNTHESIS_WAYS:
         (figure,) = evaluation.measure("generation", open_samples(kept / f"{way}.npy"))
@@ -190,7 +190,7 @@ def rated(rows: list[dict[str, Any]]) -> list[tuple[dict[str, Any], str]]:
 
 def training_table(part: dict[str, Any]) -> list[str]:
     lines = [
-        f"| network | way | images/s | ratio | peak GiB | clean accuracy, % | under PGD-{ATTACK_STEPS}, % |",
+        f"| network | way | images/s | ratio | peak GiB | clean accuracy, % | under {ATTACK}, % |",
         "|---|---|---:|---:|---:|---:|---:|",
     ]
     for network in dict.fromkeys(row["network"] for row in part["rows"]):

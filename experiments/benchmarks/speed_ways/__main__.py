@@ -14,7 +14,7 @@ from torch import Tensor
 
 from robsynth.classifiers import Classifier, build_classifier
 from robsynth.compose import load_config
-from robsynth.config import Adversary, Config, Generation
+from robsynth.config import Config, Generation
 from robsynth.data import DataSet, load_data
 from robsynth.machine import resolve_precision
 from robsynth.runs.synthesis import Studio, as_pixels, open_studio
@@ -28,7 +28,7 @@ CPU = torch.device("cpu")
 def training(job: dict[str, Any], folder: Path) -> None:
     """Train, every epoch a turn, then measure accuracy in the last turn."""
     # Here, and not above: of these imports synthesis needs none, and they cost time and memory.
-    from robsynth.training.attack import accuracy, robust_accuracy
+    from robsynth.metrics.robustness import Ball, open_attacks, recognised, withstood
 
     config: Config = load_config("train", job["words"])
     whole = load_data(config.dataset)
@@ -43,10 +43,11 @@ def training(job: dict[str, Any], folder: Path) -> None:
         ours.train(classifier, config, data, folder, turns)
     result: dict[str, Any] = {"peak_gb": peak_gb()}
     if job["test_images"]:
-        eps = config.adversary.eps
-        pgd = Adversary("l2", eps, job["attack_steps"], 2.5 * eps / job["attack_steps"], random_start=True)
-        result["clean"] = accuracy(classifier, data.test, CPU)
-        result["robust"] = robust_accuracy(classifier, data.test, pgd, CPU, config.seed)
+        (attack,) = open_attacks([job["attack"]])
+        ball = Ball("l2", config.adversary.eps)
+        result["clean"] = float(recognised(classifier, data.test, CPU).right.float().mean())
+        found = withstood(classifier, data.test, attack, ball, config.seed, CPU, folder / "attacked")
+        result["robust"] = float(found.right.float().mean())
     turns.finish(result)
 
 
