@@ -17,7 +17,7 @@ COMMANDS = {
     "train": "a robust classifier, or a baseline (model=baseline)",
     "synthesize": "a task's images into a sample store",
     "bundle": "a trained classifier as one small file that paints without its data set",
-    "evaluate": "samples of any origin against a data set, under named protocols",
+    "evaluate": "samples of any origin, or a classifier, against a data set, under named protocols",
     "statistics": "a data set's reference statistics as a file, to measure against without it",
     "report": "tables and the HTML page from a record alone",
     "runs": "the runs that are here: listed, filtered and compared by their records",
@@ -84,15 +84,18 @@ where it was.
                               adversary.random_start= adversary.keep=best|last
   recipe=one_cycle|laptop|paper_...  recipe.start=FILE (weights to begin from)
   recipe.epochs= recipe.batch_size= recipe.learning_rate= recipe.schedule= recipe.ema= recipe.augment.KEY=
-  baseline.KEY= metrics.attack_steps= tracker=wandb|tensorboard|csv|none
+  baseline.KEY= tracker=wandb|tensorboard|csv|none
+  metrics.attacks=[pgd20,pgd100x5,autoattack]  what it has to withstand at the end: PGD of so many steps, from so many
+                              starts, and AutoAttack (pip install 'robsynth[attacks]'), on metrics.accuracy_count images
+  metrics.attack_eps=[0.5,1]  radii of a robustness curve, beside the adversary's own
   out=DIR  force=true  seed=0  device=auto|cpu|cuda  precision=auto|fp32|bf16  debug=true
 
 examples:
   robsynth train dataset=mnist5k
   robsynth train adversary=none classifier=residual out=/tmp/judge
 
-stdout: {"checkpoint", "clean_accuracy", "robust_accuracy", "bundle", "record"}
-        ({"checkpoint", "record"} for a baseline)
+stdout: {"checkpoint", "clean_accuracy", "robust_accuracy" (the least), "card", "bundle", "record",
+        "report"} ({"checkpoint", "card", "record", "report"} for a baseline)
 """,
     "synthesize": """\
 usage: robsynth synthesize checkpoint=FILE [KEY=VALUE ...]
@@ -141,12 +144,14 @@ label names, normalisation, the record of its training, and the seeds that gener
 example:
   robsynth bundle dataset=cifar10 checkpoint=runs/robust/classifier/classifier.safetensors out=cifar10.safetensors
 
-stdout: {"bundle", "sha1", "megabytes"}
+stdout: {"bundle", "sha1", "megabytes", "card"}
 """,
     "evaluate": """\
 usage: robsynth evaluate samples=PATH [KEY=VALUE ...]
+       robsynth evaluate checkpoint=FILE [KEY=VALUE ...]
 
-Measures images of any origin against a data set, under named protocols; what was measured before, not again.
+Measures images of any origin against a data set, under named protocols; or a classifier on a data set's test images,
+clean and under attack. What was measured before is not measured again.
 
   samples=PATH                a sample store, a folder of images, an .npz (arr_0 or images: uint8, n x H x W x C;
                               labels in arr_1 or wanted), an .npy, or fidelity:NAME, an input of torch-fidelity's
@@ -161,6 +166,13 @@ Measures images of any origin against a data set, under named protocols; what wa
   metrics.inception_weights=FILE|download  Inception weights with the final layer, for the Inception Score
   metrics.plugins=[MODULE]    modules that register extractors of your own
   judge=FILE                  a classifier's checkpoint, for the judge's score and the share of the wanted class
+  checkpoint=FILE             instead of samples a classifier: ours, the authors' (with classifier=resnet50_cifar or the
+                              like), or one that ships with robsynth; classifier=timm|torchvision|robustbench
+                              classifier.model=NAME: somebody else's
+  metrics.attacks=[NAME,...]  pgdSTEPS, pgdSTEPSxRESTARTS, autoattack (pip install 'robsynth[attacks]')
+  norm=l2|linf  metrics.attack_eps=[0.5,1]  the balls, and with several a curve; unless given the one of its training
+  metrics.accuracy_count=1000  the first so many test images; all unless given
+  tracker=wandb|tensorboard|csv|none
   out=DIR                     where record and report go (outputs/evaluate-... unless given)
   force=true  seed=0  device=auto|cpu|cuda  precision=auto|fp32|bf16  debug=true
 
@@ -168,6 +180,8 @@ examples:
   robsynth evaluate samples=/tmp/generated 'metrics.protocols=[fid_train2000,is_efficientnet_lite0]'
   robsynth evaluate samples=gan.npz reference=cifar10 metrics=standard
   robsynth evaluate samples=gan.npz statistics=cifar10_train_inception2015.npz 'metrics.protocols=[fid50k_train]'
+  robsynth evaluate checkpoint=CIFAR.pt classifier=resnet50_cifar reference=cifar10 norm=l2 \\
+      'metrics.attack_eps=[0.5]' 'metrics.attacks=[pgd100,autoattack]'
 
 stdout: {"figures": [{"metric", "value", "protocol"}], "protocols", "record", "report"}
 """,
@@ -314,27 +328,32 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(command: str, words: list[str]) -> int:
-    from robsynth.errors import Pruned, RequestError, RunError
+    from robsynth.errors import Pruned, RequestError, RunError, status_of
+    from robsynth.processes import Elsewhere
 
     debug = "debug=true" in (word.lower() for word in words)
     # So that what is open is closed, W&B's run among others. A training finishes its step first (training/fit.py).
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        print(json.dumps(_result(command, words), ensure_ascii=False), flush=True)
+        result = _result(command, words)
+        if result is not None:
+            print(json.dumps(result, ensure_ascii=False), flush=True)
         return 0
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on from here", 130)
     except Pruned as reason:
-        return _complain(str(reason), 3)
+        return _complain(str(reason), status_of(reason))
     except SystemExit as stopped:
         if stopped.code != TERMINATED:
             raise
         return _complain("terminated; the same command goes on from here", TERMINATED)
+    except Elsewhere as failure:
+        return failure.status
     except Exception as error:
         if debug:
             traceback.print_exc()
         if isinstance(error, RequestError | RunError):
-            return _complain(str(error), 2 if isinstance(error, RequestError) else 1)
+            return _complain(str(error), status_of(error))
         text = " ".join(f"{type(error).__name__}: {error}".split())
         return _complain(f"failed unexpectedly ({text}); debug=true shows where", 1)
 
@@ -343,7 +362,8 @@ def _terminate(*_: Any) -> None:
     raise SystemExit(TERMINATED)
 
 
-def _result(command: str, words: list[str]) -> dict[str, Any]:
+def _result(command: str, words: list[str]) -> dict[str, Any] | None:
+    """What the command says; None where another process of the run says it."""
     from robsynth.compose import load_config, resolved, split_words
 
     keys = [word for word in words if not word.startswith(("--cfg", "--plan")) and word != "job"]
@@ -353,7 +373,21 @@ def _result(command: str, words: list[str]) -> dict[str, Any]:
         return resolved(config)
     if "--plan" in words:
         return _plan(command, config)
-    return importlib.import_module(f"robsynth.commands.{command}").run(config, *([jobs] if command == "sweep" else []))
+    command_module = importlib.import_module(f"robsynth.commands.{command}")
+    if command == "sweep":
+        return command_module.run(config, jobs)
+    if not hasattr(config, "trainer"):
+        return command_module.run(config)
+    from robsynth import launch, processes
+    from robsynth.machine import resolve_device
+
+    device = resolve_device(config.device)
+    if count := launch.to_start(config.trainer, device):
+        launch.start(count, [command, *words])
+        return None
+    with launch.member(config.trainer, device):
+        result = command_module.run(config)
+        return result if processes.is_first() else None
 
 
 def _plan(command: str, config: Any) -> dict[str, Any]:
@@ -369,5 +403,9 @@ def _plan(command: str, config: Any) -> dict[str, Any]:
 
 
 def _complain(line: str, status: int) -> int:
-    print("robsynth: " + " ".join(line.split()), file=sys.stderr)
+    from robsynth.processes import leave_word, rank
+
+    line = " ".join(line.split())
+    if not leave_word(line):
+        print(f"robsynth: process {rank()}: {line}" if rank() else f"robsynth: {line}", file=sys.stderr)
     return status

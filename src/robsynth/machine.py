@@ -1,7 +1,6 @@
 """What this machine computes with."""
 
 import contextlib
-import os
 from contextlib import AbstractContextManager
 
 import torch
@@ -33,10 +32,3 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     if precision == "fp32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
-
-
-def is_main_process() -> bool:
-    """Whether this is the only process of a run or its rank 0, as torchrun, Slurm or Lightning name ranks."""
-    if "RANK" in os.environ:
-        return os.environ["RANK"] == "0"
-    return all(os.environ.get(name, "0") == "0" for name in ("SLURM_PROCID", "NODE_RANK", "LOCAL_RANK"))

@@ -2,10 +2,22 @@
 
 Every process of a run executes the same command (SPMD): each works on its share of images, rank 0 alone writes
 records. A run of one process needs none of this, and none of it imports torch.distributed then.
+
+Two rules keep the processes together. What one of them does alone it does within `once`, where it is the only
+process there is: what it calls shares its work with nobody and waits for nobody. And a process that fails leaves: the
+others find its connection closed, at the next moment at which they would wait for it.
 """
 
-from collections.abc import Sequence
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from robsynth.errors import status_of
 
 if TYPE_CHECKING:
     import torch
@@ -13,16 +25,55 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Network = TypeVar("Network", bound="nn.Module")
+# The others wait while rank 0 measures or draws, which may take it days.
+PATIENCE = timedelta(days=30)
+# How the names of the launches begin that this package made itself.
+LAUNCHED = "robsynth-"
+
+
+class Elsewhere(Exception):
+    """Another process of the run has failed, and says so itself; `status` is what to exit with."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__("another process of the run failed")
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Group:
+    """The processes of a run, of which `local_count` are on this machine.
+
+    `words` is the process group in which objects are passed, on CPUs whatever the device.
+    """
+
+    rank: int
+    count: int
+    local_rank: int
+    local_count: int
+    environment: Any
+    device: "torch.device"
+    words: Any
+
+
+# Of this process; None where it is the only one.
+_group: Group | None = None
+# Whether it is within `once`.
+_alone = False
 
 
 def rank() -> int:
     """The number of this process among the run's, from 0."""
-    return 0
+    return _group.rank if _group else 0
 
 
 def count() -> int:
-    """How many processes the run has."""
-    return 1
+    """Among how many processes work is shared here: those of the run, or one within `once`."""
+    return 1 if _group is None or _alone else _group.count
+
+
+def started() -> int:
+    """How many processes the run has, also within `once`."""
+    return _group.count if _group else 1
 
 
 def is_first() -> bool:
@@ -32,11 +83,99 @@ def is_first() -> bool:
 
 def barrier() -> None:
     """Wait until every process of the run is here."""
+    if _group is None or _alone:
+        return
+    import torch.distributed as dist
+
+    with others_stay():
+        dist.barrier(_group.words)
 
 
 def from_first(value: T) -> T:
     """What rank 0 passed, in every process; the others' value is ignored."""
+    if _group is None or _alone:
+        return value
+    import torch.distributed as dist
+
+    held = [value]
+    with others_stay():
+        dist.broadcast_object_list(held, 0, _group.words)
+    return held[0]
+
+
+def total(values: "torch.Tensor") -> "torch.Tensor":
+    """The sum over all processes of a tensor of one shape, without a graph; the same in every process."""
+    if count() == 1:
+        return values
+    import torch.distributed as dist
+
+    found = values.detach().clone()
+    with others_stay():
+        dist.all_reduce(found, group=_joined().words if found.device.type == "cpu" else None)
+    return found
+
+
+def gathered(rows: "torch.Tensor") -> "torch.Tensor":
+    """The rows (n, ...) of all processes in the order of their ranks; n may differ from process to process."""
+    if count() == 1:
+        return rows
+    import torch
+    import torch.distributed as dist
+
+    found: list[Any] = [None] * count()
+    with others_stay():
+        dist.all_gather_object(found, rows.detach().cpu(), _joined().words)
+    return torch.cat(found).to(rows.device)
+
+
+def any_asks(this: bool) -> bool:
+    """Whether any process passed True; the same in every process."""
+    if count() == 1:
+        return this
+    import torch
+
+    return bool(total(torch.tensor(float(this))))
+
+
+def synchronised(network: Network) -> Network:
+    """The same network, whose batch norms in training take their statistics over all processes."""
+    if count() == 1:
+        return network
+    from robsynth.classifiers.synced import with_synced_batch_norms
+
+    return with_synced_batch_norms(network)
+
+
+def once(work: Callable[[], T]) -> T:
+    """What `work` returns, done by rank 0 while the others wait; if it fails they fail with it.
+
+    Within it rank 0 is the only process: `count` is 1, and nothing waits.
+    """
+    global _alone
+    if _group is None or _alone:
+        return work()
+    outcome: tuple[Any, int] = (None, 0)
+    if is_first():
+        _alone = True
+        try:
+            outcome = (work(), 0)
+        except Exception as error:
+            _alone = False
+            from_first((None, status_of(error)))
+            raise
+        finally:
+            _alone = False
+    value, status = from_first(outcome)
+    if status:
+        raise Elsewhere(status)
     return value
+
+
+def first_then_others(work: Callable[[], T]) -> T:
+    """What `work` returns in each process, in rank 0 before the others, which find what it left on disk."""
+    kept: list[T] = []
+    once(lambda: kept.append(work()))
+    return kept[0] if kept else work()
 
 
 def mine(numbers: Sequence[int]) -> list[int]:
@@ -45,34 +184,76 @@ def mine(numbers: Sequence[int]) -> list[int]:
     A piece belongs to the process `number % count()`, whatever else is still to be done: so processes that look at
     different moments agree.
     """
-    return [number for number in numbers if number % count() == rank()]
+    return list(numbers) if count() == 1 else [number for number in numbers if number % count() == rank()]
 
 
-def total(values: "torch.Tensor") -> "torch.Tensor":
-    """The sum over all processes of a tensor of one shape, without a graph; the same in every process."""
-    return values
-
-
-def gathered(rows: "torch.Tensor") -> "torch.Tensor":
-    """The rows (n, ...) of all processes in the order of their ranks; n may differ from process to process."""
-    return rows
-
-
-def any_asks(this: bool) -> bool:
-    """Whether any process passed True; the same in every process."""
-    return this
-
-
-def synchronised(network: Network) -> Network:
-    """The same network, whose batch norms in training take their statistics over all processes."""
-    return network
+def _joined() -> Group:
+    assert _group is not None
+    return _group
 
 
 def lightning_arguments(device: "torch.device") -> dict[str, Any]:
     """What Lightning's Trainer has to be told of the run's processes: accelerator, devices, nodes, strategy."""
-    return only_this(device)
+    from pytorch_lightning.plugins.environments import LightningEnvironment
+    from pytorch_lightning.strategies import DDPStrategy
+
+    accelerator = "gpu" if device.type == "cuda" else "cpu"
+    if _group is None or _alone:
+        # Named, because Lightning would otherwise believe a cluster that this process is one of several.
+        return {"accelerator": accelerator, "devices": 1, "plugins": [LightningEnvironment()]}
+    return {
+        "accelerator": accelerator,
+        "devices": _group.local_count,
+        "num_nodes": _group.count // _group.local_count,
+        "strategy": DDPStrategy(find_unused_parameters=False),
+        "plugins": [_group.environment],
+    }
 
 
-def only_this(device: "torch.device") -> dict[str, Any]:
-    """The same for a Trainer in this process alone, whatever others there are."""
-    return {"accelerator": "gpu" if device.type == "cuda" else "cpu", "devices": 1}
+@contextmanager
+def joined(environment: Any, local_count: int, device: "torch.device") -> Iterator[None]:
+    """This process as one of those that a cluster's environment (one of Lightning's) tells of.
+
+    A process that leaves with an error says goodbye to nobody: so the others cannot wait for it.
+    """
+    global _group
+    import torch
+    import torch.distributed as dist
+
+    os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = environment.main_address, str(environment.main_port)
+    if device.type == "cuda":
+        torch.cuda.set_device(environment.local_rank())
+    own, of = environment.global_rank(), environment.world_size()
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    with others_stay():
+        dist.init_process_group(backend, rank=own, world_size=of, timeout=PATIENCE)
+        words = dist.new_group(backend="gloo", timeout=PATIENCE)
+    _group = Group(own, of, environment.local_rank(), local_count, environment, device, words)
+    with others_stay():
+        yield
+    dist.destroy_process_group()
+    _group = None
+
+
+def leave_word(line: str) -> bool:
+    """Leave a complaint to the process that started this one and speaks for all; False where there is none."""
+    if not os.environ.get("TORCHELASTIC_RUN_ID", "").startswith(LAUNCHED):
+        return False
+    with open(os.environ["TORCHELASTIC_ERROR_FILE"], "w") as file:
+        json.dump({"message": line, "timestamp": int(time.time())}, file)
+    return True
+
+
+# What the libraries below say when a connection is closed at its other end.
+_GONE = ("gloo", "nccl", "connection closed", "connection reset", "connection refused", "broken pipe")
+
+
+@contextmanager
+def others_stay() -> Iterator[None]:
+    """Turns the error of a connection that another process left into `Elsewhere`: it was not this one's fault."""
+    try:
+        yield
+    except RuntimeError as error:
+        if any(word in str(error).lower() for word in _GONE):
+            raise Elsewhere(1) from error
+        raise

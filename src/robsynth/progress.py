@@ -15,14 +15,17 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from robsynth.processes import is_first
+
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 T = TypeVar("T")
 WIDEST = 1_000
 
 
 def say(line: str) -> None:
-    """A line of words."""
-    console.print(line, markup=False)
+    """A line of words, of the process that speaks for all."""
+    if is_first():
+        console.print(line, markup=False)
 
 
 def show(header: Sequence[str], rows: Iterable[Sequence[str]], words: int) -> None:
@@ -37,8 +40,8 @@ def show(header: Sequence[str], rows: Iterable[Sequence[str]], words: int) -> No
 
 
 def track(items: Sequence[T] | Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
-    """`items` with a bar: done of all, time spent, time left."""
+    """`items` with a bar, of rank 0's: done of all, time spent, time left."""
     columns = (TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                TimeRemainingColumn())  # fmt: skip
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console, disable=not is_first()) as progress:
         yield from progress.track(items, description=label, total=total)

@@ -1,9 +1,10 @@
 from typing import Any
 
+from robsynth import processes
 from robsynth.config import Config
 from robsynth.machine import resolve_device, resolve_precision
 from robsynth.reports import render
-from robsynth.runs.reproduce import open_reproduction
+from robsynth.runs.reproduce import Reproduction, open_reproduction
 
 
 def run(config: Config) -> dict[str, Any]:
@@ -15,13 +16,20 @@ def run(config: Config) -> dict[str, Any]:
         experiment.measure_accuracies()
         experiment.synthesize()
         experiment.measure()
-        record = experiment.record(experiment.draw())
-        directory = experiment.run.directory
-        path = record.save(directory)
-        experiment.tracking.record(record)
+        listed = experiment.draw()
+        experiment.describe()
+        return processes.once(lambda: _finish(experiment, listed))
+
+
+def _finish(experiment: Reproduction, listed: list[dict[str, str]]) -> dict[str, Any]:
+    """The record of what was done, and the report that is rendered from it."""
+    directory = experiment.run.directory
+    record = experiment.record(listed)
+    path = record.save(directory)
+    experiment.tracking.record(record)
     written = render(directory, directory / "report")
     return {
-        "experiment": config.experiment,
+        "experiment": experiment.config.experiment,
         "run": str(directory),
         "record": str(path),
         "report": str(written["page"]),

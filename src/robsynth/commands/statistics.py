@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any
 
+from robsynth import processes
 from robsynth.config import StatisticsConfig
 from robsynth.data import load_data
 from robsynth.errors import RequestError
@@ -19,13 +20,15 @@ def run(config: StatisticsConfig) -> dict[str, Any]:
     asked = parse(config.protocol, resolve_precision(config.precision, device))
     if asked.kind != "fid":
         raise RequestError(f"protocol: found {config.protocol}, allowed: one of FID, e.g. fid50k_train")
-    data = load_data(config.reference)
+    data = processes.first_then_others(lambda: load_data(config.reference))
     measures = SetMeasures(config.metrics, data, None, None, device, "fp32")
     split, extractor = measures.split(asked), measures.extractor(asked)
     count = asked.reference_count or len(split)
     if count > len(split):
         raise RequestError(f"protocol: {config.protocol} needs {count} images, found {len(split)} ({split.name})")
-    found = statistics(Features(DataSource(split, count), extractor, count))
+    features = Features(DataSource(split, count), extractor, count)
+    features.compute_share()
+    processes.barrier()
     about = {
         "name": data.name,
         "split": asked.split,
@@ -35,5 +38,5 @@ def run(config: StatisticsConfig) -> dict[str, Any]:
         "extractor": extractor.digest,
     }
     path = Path(config.out or f"{data.name}_{asked.split}_{extractor.name}.npz")
-    save_statistics(path, found, about)
+    processes.once(lambda: save_statistics(path, statistics(features), about))
     return {"statistics": str(path), "count": count, "sha1": file_sha1(path), "about": about}

@@ -3,12 +3,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from robsynth import processes
 from robsynth.baselines.wgan_gp import KIND
 from robsynth.classifiers import find_checkpoint, is_safetensors, read_checkpoint
 from robsynth.config import Config
 from robsynth.data import DataSet, load_data
 from robsynth.errors import RequestError
-from robsynth.files import digest, file_sha1, writable_directory
+from robsynth.files import digest, file_sha1
 from robsynth.machine import resolve_device, resolve_precision
 from robsynth.reports import gallery
 from robsynth.runs.pictures import COLUMNS, ROWS, save_png, store_grid
@@ -29,7 +30,7 @@ def run(config: Config) -> dict[str, Any]:
     else:
         studio = open_studio(config, device, precision, load)
         store = synthesize(studio, config.task, directory, config.force)
-    return {"samples": str(store.directory), "count": store.count, **_show(store, config)}
+    return {"samples": str(store.directory), "count": store.count, **processes.once(lambda: _show(store, config))}
 
 
 def _show(store: SampleStore, config: Config) -> dict[str, str]:
@@ -64,6 +65,6 @@ def _from_gan(config: Config, checkpoint: Path, data: DataSet, directory: Path) 
     if config.task != "generation":
         raise RequestError(f"checkpoint: {checkpoint} holds a {KIND} generator; {config.task} needs a classifier")
     return sample_generator(
-        checkpoint, data, writable_directory(directory), config.samples.count, config.samples.batch_size, config.seed,
+        checkpoint, data, directory, config.samples.count, config.samples.batch_size, config.seed,
         resolve_device(config.device), config.force,
     )  # fmt: skip

@@ -15,8 +15,9 @@ from robsynth.config.commands import (
     RunsConfig,
     StatisticsConfig,
 )
+from robsynth.config.devices import Trainer
 from robsynth.config.fields import check, choice, number
-from robsynth.config.measuring import Curves, Metrics, Samples, Tracker
+from robsynth.config.measuring import ATTACK, Curves, Metrics, Samples, Tracker
 from robsynth.config.networks import ARCHITECTURES, FOREIGN, Dataset, Network
 from robsynth.config.sweeps import Launcher, Pruning, Sweep, SweepConfig
 from robsynth.config.tasks import (
@@ -35,6 +36,7 @@ from robsynth.config.training import Adversary, Augmentation, Baseline, Judge, R
 
 __all__ = [
     "ARCHITECTURES",
+    "ATTACK",
     "FOREIGN",
     "TASKS",
     "USES",
@@ -69,8 +71,8 @@ __all__ = [
     "SweepConfig",
     "Task",
     "Tracker",
+    "Trainer",
     "Translation",
-    "",
     "check",
     "choice",
     "number",

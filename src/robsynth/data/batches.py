@@ -79,18 +79,17 @@ class Batches(pl.LightningDataModule):
     """Training batches: this process's rows of each, images float (n, C, H, W) in [0, 1] and labels (n,).
 
     `batch_size` counts the images of all processes that one step of the optimiser sees; the step sees them in
-    `parts`, and every batch comes `replays` times in a row. With `alone` one process has every row. A training that
-    stopped within an epoch goes on at the batch where it stopped.
+    `parts`, and every batch comes `replays` times in a row. A training that stopped within an epoch goes on at the
+    batch where it stopped.
     """
 
     def __init__(
-        self, images: ImageSet, batch_size: int, seed: int, workers: int = 0, parts: int = 1, replays: int = 1,
-        alone: bool = False,
-    ) -> None:  # fmt: skip
+        self, images: ImageSet, batch_size: int, seed: int, workers: int = 0, parts: int = 1, replays: int = 1
+    ) -> None:
         super().__init__()
         self.images, self.seed, self.workers, self.parts, self.replays = images, seed, workers, parts, replays
         whole = min(batch_size, len(images))
-        rank, count = (0, 1) if alone else (processes.rank(), processes.count())
+        rank, count = processes.rank(), processes.count()
         if whole // parts < count:
             raise RequestError(
                 f"recipe.batch_size: found {whole} images in {parts} parts for {count} processes; allowed: one or more "

@@ -1,10 +1,12 @@
 """Every figure of a set of samples: as a set, as the judge sees it, and pair by pair."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import torch
 
+from robsynth import processes
 from robsynth.config import Metrics
 from robsynth.data import DataSet
 from robsynth.errors import RequestError
@@ -34,21 +36,44 @@ class Evaluation:
 
     def measure(self, subject: str, samples: Samples) -> list[Figure]:
         """All that can be measured of these samples, and why the rest cannot."""
-        looked_at = self.inspect(subject, samples)
-        sets = [figure for asked in self.sets.asked for figure in self.sets.measure(asked, subject, samples, looked_at)]
-        return [*sets, *self._judged(subject, samples, looked_at), *self._compared(subject, samples, looked_at)]
+
+        def figures(looked_at: Inspection) -> list[Figure]:
+            sets = [
+                figure for asked in self.sets.asked for figure in self.sets.measure(asked, subject, samples, looked_at)
+            ]
+            return [*sets, *self._judged(subject, samples, looked_at), *self._compared(subject, samples, looked_at)]
+
+        return self._together(subject, samples, self.sets.asked, figures)
 
     def beside(self, subject: str, samples: Samples) -> list[Figure]:
         """What a task's result is set beside, its input or a classical method: the judge's word, and the pairs."""
-        looked_at = self.inspect(subject, samples)
-        return [*self._judged(subject, samples, looked_at), *self._compared(subject, samples, looked_at)]
+
+        def figures(looked_at: Inspection) -> list[Figure]:
+            return [*self._judged(subject, samples, looked_at), *self._compared(subject, samples, looked_at)]
+
+        return self._together(subject, samples, [], figures)
 
     def at(self, setting: dict[str, float], subject: str, samples: Samples) -> list[Figure]:
         """A point of a curve: FID and the judge's word, of samples made with this setting."""
-        looked_at = self.inspect(subject, samples)
         asked = [asked for asked in self.sets.asked if asked.kind == "fid"]
-        found = [figure for one in asked for figure in self.sets.measure(one, subject, samples, looked_at)]
-        return [replace(figure, at=setting) for figure in [*found, *self._judged(subject, samples, looked_at)]]
+
+        def figures(looked_at: Inspection) -> list[Figure]:
+            found = [figure for one in asked for figure in self.sets.measure(one, subject, samples, looked_at)]
+            return [replace(figure, at=setting) for figure in [*found, *self._judged(subject, samples, looked_at)]]
+
+        return self._together(subject, samples, asked, figures)
+
+    def _together(
+        self, subject: str, samples: Samples, asked: list[Measurement], figures: Callable[[Inspection], list[Figure]]
+    ) -> list[Figure]:
+        """Figures that rank 0 computes, from features that all processes did; to be called by every process."""
+        looked_at = self.inspect(subject, samples)
+        if processes.count() > 1:
+            judge = self._judge_asked
+            for one in [*asked, *([judge] if judge else [])]:
+                self.sets.compute_share(one, samples, looked_at)
+            processes.barrier()
+        return processes.once(lambda: figures(looked_at))
 
     def inspect(self, subject: str, samples: Samples) -> Inspection:
         """Looks at every pixel once; what is odd about the samples is said and kept."""
@@ -69,12 +94,18 @@ class Evaluation:
     def _compared(self, subject: str, samples: Samples, looked_at: Inspection) -> list[Figure]:
         return compared(subject, samples, looked_at, self.settings.resamples)
 
+    @property
+    def _judge_asked(self) -> Measurement | None:
+        if self.judge is None or self.data is None:
+            return None
+        splits = [asked.splits for asked in self.sets.asked if asked.kind == "is"]
+        return Measurement("is", splits=splits[0] if splits else SPLITS, extractor=self.judge.name)
+
     def _judged(self, subject: str, samples: Samples, looked_at: Inspection) -> list[Figure]:
         """The judge's score, and the share of images that it gives to the wanted class."""
-        if self.judge is None or self.data is None:
+        asked = self._judge_asked
+        if asked is None:
             return []
-        splits = [asked.splits for asked in self.sets.asked if asked.kind == "is"]
-        asked = Measurement("is", splits=splits[0] if splits else SPLITS, extractor=self.judge.name)
         names = {"is": "judge_score", "is_share": "judge_score_share"}
         figures = [
             replace(figure, metric=names[figure.metric])
@@ -83,6 +114,8 @@ class Evaluation:
         wanted = samples.wanted
         if wanted is None:
             return figures
+        assert self.judge is not None
+        assert self.data is not None
         right = self.sets.features(asked, samples, looked_at).all("logits").argmax(1) == wanted
         details = {**self.judge.describe(), "images": len(samples)}
         share = Figure(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from robsynth import processes
 from robsynth.data import ImageSet, MemoryImages
 from robsynth.files import cache_directory, digest, read_npz
 from robsynth.metrics.cache import is_kept, keep_arrays
@@ -112,11 +113,25 @@ class Features:
         """float32 (count, D)."""
         return np.concatenate(list(self.chunks(name)))
 
-    def _computed(self) -> list[Path]:
+    def compute_share(self) -> None:
+        """This process's share of the chunks that are missing, so that whoever reads them finds them."""
+        self._compute(processes.mine(self._missing()))
+
+    @property
+    def _paths(self) -> list[Path]:
         folder = cache_directory() / "features" / f"{self.extractor.name}-{self.extractor.digest}"
-        paths = [folder / f"{key}.npz" for key in self._keys]
-        if missing := [number for number, path in enumerate(paths) if not is_kept(path)]:
-            label = f"{self.extractor.name}: {self.source.name}"
-            for number, images in track(self.source.read(missing), label, total=len(missing)):
-                keep_arrays(paths[number], self.extractor(images))
-        return paths
+        return [folder / f"{key}.npz" for key in self._keys]
+
+    def _missing(self) -> list[int]:
+        return [number for number, path in enumerate(self._paths) if not is_kept(path)]
+
+    def _computed(self) -> list[Path]:
+        self._compute(self._missing())
+        return self._paths
+
+    def _compute(self, wanted: list[int]) -> None:
+        if not wanted:
+            return
+        paths, label = self._paths, f"{self.extractor.name}: {self.source.name}"
+        for number, images in track(self.source.read(wanted), label, total=len(wanted)):
+            keep_arrays(paths[number], self.extractor(images))

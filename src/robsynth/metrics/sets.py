@@ -45,6 +45,13 @@ class SetMeasures:
             raise RequestError(f"samples: found {len(samples)} images, but {asked.name()} needs {count}")
         return Features(SampleSource(samples, looked_at), self.extractor(asked), count)
 
+    def compute_share(self, asked: Measurement, samples: Samples, looked_at: Inspection) -> None:
+        """This process's share of all features that `measure` will read."""
+        ours = self.features(asked, samples, looked_at)
+        for part in (ours, self.reference(asked, ours), self._held_out(asked, ours)):
+            if part is not None:
+                part.compute_share()
+
     def measure(self, asked: Measurement, subject: str, samples: Samples, looked_at: Inspection) -> list[Figure]:
         """The figures of one measurement.
 

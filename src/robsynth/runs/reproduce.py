@@ -8,25 +8,31 @@ from typing import Any
 
 import torch
 
+from robsynth import processes
 from robsynth.classifiers import find_checkpoint, load_classifier
 from robsynth.config import Adversary, Config
 from robsynth.data import DataSet, load_data
 from robsynth.files import file_sha1
 from robsynth.metrics.evaluate import Evaluation
 from robsynth.metrics.figures import Figure
+from robsynth.metrics.robustness import open_attacks
 from robsynth.records.provenance import git_commit, machine, versions
 from robsynth.records.record import Record
 from robsynth.records.trackers import Tracking
 from robsynth.runs import pictures
+from robsynth.runs.accuracy import measure_accuracy, trained_for
+from robsynth.runs.cards import describe_training
 from robsynth.runs.drawing import Drawn, extreme_cases, generation_pictures, task_pictures
 from robsynth.runs.measuring import DataSamples, as_result, curve_points, open_evaluation, studio_at, task_figures
 from robsynth.runs.run import Run, now
 from robsynth.runs.synthesis import Studio, open_studio, sample_generator, synthesize
-from robsynth.runs.training import check_classes, measure_accuracy, train_baseline, train_classifier
+from robsynth.runs.training import check_classes, train_baseline, train_classifier
 from robsynth.samples import Samples, SampleStore, open_samples
 from robsynth.sweeps.trial import open_trial
 
 REAL, RIVAL = "real held-out images", "wgan_gp"
+# What a training's network is called in figures, where it is not the training's name.
+SUBJECTS = {"classifier": "robust classifier"}
 STANDARD = Adversary(norm="none", eps=0, steps=1, step_size=1)
 
 
@@ -66,10 +72,11 @@ class Reproduction:
         if self.has_judge and c.judge.checkpoint is None:
             self._stage_training("judge", partial(train, "judge", c.judge.network, STANDARD, c.judge.recipe))
         if self.has_rival:
-            self._stage_training(RIVAL, lambda: train_baseline(self.run, c.baseline, self.data, *where))
+            rival = partial(train_baseline, self.run, c.baseline, self.data, *where)
+            self._stage_training(RIVAL, rival, alone=True)
 
-    def _stage_training(self, name: str, work: Callable[[], dict[str, Any]]) -> None:
-        self.trained[name] = self.run.stage(f"train {name}", work)
+    def _stage_training(self, name: str, work: Callable[[], dict[str, Any]], alone: bool = False) -> None:
+        self.trained[name] = self.run.stage(f"train {name}", work, alone)
         self.tracking.history(name, self.trained[name]["history"])
 
     def _checkpoint(self, name: str) -> Path:
@@ -89,20 +96,23 @@ class Reproduction:
         return open_studio(self.config, self.device, self.precision, lambda: self.data, checkpoint)
 
     def measure_accuracies(self) -> None:
-        """Clean and robust accuracy of the classifier and of the judge, at the training eps."""
-        c = self.config
+        """Clean and robust accuracies of the classifier and of the judge."""
+        c, threat = self.config, trained_for(self.config.adversary, self.config.metrics)
 
         def work() -> dict[str, Any]:
             subjects = {"robust classifier": (self.studio.network, self.studio.about)}
             if self.judge is not None:
                 subjects["judge"] = load_classifier(self.judge, "judge.checkpoint")
             figures: list[Figure] = []
+            warnings: list[str] = []
             for subject, (network, about) in subjects.items():
                 check_classes(about, self.data)
-                figures += measure_accuracy(subject, network, self.data, c.adversary, c.metrics, c.seed, self.device)
-            return as_result(figures)
+                kept = self.run.directory / "accuracy" / subject.replace(" ", "_")
+                found, odd = measure_accuracy(subject, network, self.data, threat, c.metrics, c.seed, self.device, kept)
+                figures, warnings = figures + found, warnings + odd
+            return as_result(figures, warnings)
 
-        self.run.stage("accuracy", work)
+        self.run.stage("accuracy", work, alone=True)
 
     def synthesize(self) -> None:
         """The images of every task, and the rival's."""
@@ -177,7 +187,7 @@ class Reproduction:
 
     def draw(self) -> list[dict[str, str]]:
         """The pictures of the run, which the record names."""
-        return self.run.stage("pictures", self._draw)["pictures"]
+        return self.run.stage("pictures", self._draw, alone=True)["pictures"]
 
     def _draw(self) -> dict[str, Any]:
         classes = len(self.data.label_names)
@@ -202,6 +212,20 @@ class Reproduction:
             grid = pictures.classes_grid(self.opened(RIVAL).first(first))
             yield RIVAL, "The rival's images (conditional WGAN-GP), a row a class", grid
         yield "real", "Real held-out images, a row a class", pictures.classes_grid(self.held_out.first(first))
+
+    def describe(self) -> None:
+        """A model card beside each checkpoint that this run trained."""
+
+        def work() -> dict[str, Any]:
+            record = self.record([])
+            cards = [
+                describe_training(record, name, SUBJECTS.get(name, name), self._checkpoint(name))
+                for name in self.trained
+            ]
+            return {"files": [self.run.relative(file) for files in cards for file in files]}
+
+        if self.trained:
+            self.run.stage("model cards", work, alone=True)
 
     def record(self, listed: list[dict[str, str]]) -> Record:
         """All of the above as one record."""
@@ -257,7 +281,8 @@ def make_record(
 
 
 def open_reproduction(config: Config, device: torch.device, precision: str) -> Reproduction:
-    data = load_data(config.dataset)
+    open_attacks(config.metrics.attacks)
+    data = processes.first_then_others(lambda: load_data(config.dataset))
     named = config.classifier.checkpoint
     extra = {"precision": precision, "device": device.type, "data": data.fingerprint}
     if named:

@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from robsynth import __version__
+import torch
+
+from robsynth import __version__, processes
 from robsynth.compose import resolved, to_yaml
-from robsynth.config import Common, Config
+from robsynth.config import Common, Config, EvaluateConfig
 from robsynth.errors import Pruned, RequestError, RunError
 from robsynth.files import digest, read_json, writable_directory, write_json, write_text
 from robsynth.progress import say
@@ -22,7 +24,7 @@ MANIFEST, STAGES = "run.json", "stages"
 # Of the last attempt, if it failed.
 FAILED = "failed.json"
 # What does not change any result.
-INCIDENTAL = ("out", "force", "debug", "tracker")
+INCIDENTAL = ("out", "force", "debug", "tracker", "trainer")
 
 
 class Run:
@@ -39,7 +41,13 @@ class Run:
             str(part) for part in (settings.get("experiment"), settings.get("scale"), command, digest(identity)) if part
         )
         self.command = command
-        self.directory = writable_directory(config.out or Path("outputs") / self.name)
+        self.directory = Path(config.out or Path("outputs") / self.name)
+        self.started: str = processes.once(lambda: self._open(identity, config))
+        self.stages: list[dict[str, Any]] = []
+
+    def _open(self, identity: dict[str, Any], config: Common) -> str:
+        """Make the directory this configuration's, or see that it is; returns when the run was first started."""
+        writable_directory(self.directory)
         manifest_path = self.directory / MANIFEST
         if config.force:
             clear(self.directory)
@@ -59,47 +67,61 @@ class Run:
             write_json(manifest_path, {"run": self.name, "started": now(), "identity": identity})
         (self.directory / FAILED).unlink(missing_ok=True)
         write_text(self.directory / "config.yaml", to_yaml(config))
-        self.started = read_json(manifest_path)["started"]
-        self.stages: list[dict[str, Any]] = []
+        return str(read_json(manifest_path)["started"])
 
-    def stage(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def stage(self, name: str, work: Callable[[], dict[str, Any]], alone: bool = False) -> dict[str, Any]:
         """The result of `work`, a JSON-like dictionary: computed now, or when it was first.
 
         `files` in a result are paths below the run's directory; if one has been lost the stage is done again.
         `wall_seconds` and `cpu_seconds` in a result stand for the stage's own measure of its cost.
+
+        All processes of the run do the work, each its share, and the result is that of rank 0; with `alone` rank 0
+        does it while the others wait.
         """
-        path = self.directory / STAGES / f"{name}.json"
-        number = len(self.stages) + 1
-        if path.exists():
-            done = read_json(path)
-            lost = [file for file in done["result"].get("files", []) if not (self.directory / file).exists()]
-            if not lost:
-                say(f"[{number:>2}] {name}: done before")
-                self.stages.append(done)
-                return done["result"]
-            say(f"[{number:>2}] {name}: {lost[0]} is gone, so again")
-        else:
-            say(f"[{number:>2}] {name}")
-        wall, cpu = time.perf_counter(), time.process_time()
-        try:
-            result = work()
-        except Pruned:
-            raise
-        except Exception as error:
-            self._keep(error, name)
-            raise
+        done = processes.once(lambda: self._done(name))
+        if done is None:
+            wall, cpu = time.perf_counter(), time.process_time()
+            try:
+                result = processes.once(work) if alone else work()
+            except (processes.Elsewhere, Pruned):
+                raise
+            except Exception as error:
+                self._keep(error, name)
+                raise
+            spent = time.process_time() - cpu
+            # Waits for all: only then is the stage done.
+            spent = float(processes.total(torch.tensor(spent, dtype=torch.float64)))
+            done = processes.once(lambda: self._finish(name, result, time.perf_counter() - wall, spent))
+        self.stages.append(done)
+        return done["result"]
+
+    def _path(self, name: str) -> Path:
+        return self.directory / STAGES / f"{name}.json"
+
+    def _done(self, name: str) -> dict[str, Any] | None:
+        """A stage as it was left, if nothing of it is lost."""
+        title = f"[{len(self.stages) + 1:>2}] {name}"
+        if not self._path(name).exists():
+            say(title)
+            return None
+        done = read_json(self._path(name))
+        lost = [file for file in done["result"].get("files", []) if not (self.directory / file).exists()]
+        say(f"{title}: {lost[0]} is gone, so again" if lost else f"{title}: done before")
+        return None if lost else done
+
+    def _finish(self, name: str, result: dict[str, Any], wall: float, cpu: float) -> dict[str, Any]:
         done = {
             "name": name,
-            "wall_seconds": result.pop("wall_seconds", round(time.perf_counter() - wall, 2)),
-            "cpu_seconds": result.pop("cpu_seconds", round(time.process_time() - cpu, 2)),
+            "wall_seconds": result.pop("wall_seconds", round(wall, 2)),
+            "cpu_seconds": result.pop("cpu_seconds", round(cpu, 2)),
             "peak_memory_gb": peak_memory_gb(),
+            "processes": processes.started(),
             "finished": now(),
             "commit": git_commit(),
             "result": result,
         }
-        write_json(path, done)
-        self.stages.append(done)
-        return result
+        write_json(self._path(name), done)
+        return done
 
     def _keep(self, error: Exception, stage: str) -> None:
         """Leave word of a failure, where there is still a place for it."""
@@ -107,7 +129,7 @@ class Run:
         with suppress(RunError):
             write_json(self.directory / FAILED, {"stage": stage, "error": reason, "when": now()})
 
-    def tracking(self, config: Config) -> Tracking:
+    def tracking(self, config: Config | EvaluateConfig) -> Tracking:
         """The run's log, to be entered around its work."""
         job = Job(self.name, self.command, self.started, self.directory, resolved(config), config.tracker)
         return Tracking(job, open_trial().history)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from robsynth import processes
 from robsynth.baselines.wgan_gp import load_generator, sample
 from robsynth.classifiers import (
     AnyClassifier,
@@ -193,7 +194,10 @@ def synthesize(
     studio: Studio, task: str, directory: Path, force: bool = False,
     on_shard: Callable[[SampleStore], None] = lambda store: None,
 ) -> SampleStore:  # fmt: skip
-    """Fill a sample store with a task's images; shards that are there are kept. `on_shard` is called after each."""
+    """Fill a sample store with a task's images, each process its shards; those that are there are kept.
+
+    `on_shard` is called after each, or where several processes share them once at the end.
+    """
     synthesis = studio.synthesis(task)
     for stage, settings in enumerate(stages(synthesis.settings)):
         # Refuses what cannot be asked for before anything is written.
@@ -210,11 +214,9 @@ def synthesize(
         "seed": synthesis.seed,
         "precision": synthesis.precision,
     }
-    config = studio.config
-    store = SampleStore.create(
-        writable_directory(directory), studio.count(synthesis), config.samples.batch_size, about, force
-    )
-    for shard in track(store.missing(), task):
+    count, size = studio.count(synthesis), studio.config.samples.batch_size
+    store = processes.once(lambda: SampleStore.create(writable_directory(directory), count, size, about, force))
+    for shard in track(processes.mine(store.missing()), task):
         problem, result = synthesis.run(torch.tensor(store.shards[shard]))
         arrays = {
             "images": as_pixels(result),
@@ -226,7 +228,12 @@ def synthesize(
         if problem.mask is not None:
             arrays["mask"] = as_pixels(problem.mask)
         store.write(shard, arrays)
-        on_shard(store)
+        if processes.count() == 1:
+            on_shard(store)
+    processes.barrier()
+    if processes.count() > 1:
+        # Several processes fill it in no order, so it is looked at once, when it is full.
+        processes.once(lambda: on_shard(store))
     return store
 
 
@@ -240,7 +247,7 @@ def sample_generator(
     checkpoint: Path, data: DataSet, directory: Path, count: int, batch_size: int, seed: int, device: torch.device,
     force: bool = False,
 ) -> SampleStore:  # fmt: skip
-    """Fill a sample store with a GAN's images, image i of class i mod classes."""
+    """Fill a sample store with a GAN's images, each process its shards; image i is of class i mod classes."""
     network, about = load_generator(checkpoint)
     if about["dataset"] != data.name or tuple(about["label_names"]) != data.label_names:
         raise RequestError(
@@ -249,10 +256,13 @@ def sample_generator(
     network = network.to(device)
     manifest = {"task": "generation", "checkpoint": file_sha1(checkpoint), "dataset": data.name,
                 "label_names": list(data.label_names), "seed": seed}  # fmt: skip
-    store = SampleStore.create(directory, count, batch_size, manifest, force)
-    for shard in track(store.missing(), "wgan_gp"):
+    store = processes.once(
+        lambda: SampleStore.create(writable_directory(directory), count, batch_size, manifest, force)
+    )
+    for shard in track(processes.mine(store.missing()), "wgan_gp"):
         indices = torch.tensor(store.shards[shard])
         labels = indices % len(data.label_names)
         images = sample(network, labels.to(device), indices, seed)
         store.write(shard, {"images": as_pixels(images), "wanted": labels.numpy()})
+    processes.barrier()
     return store

@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from robsynth.errors import PRUNED
 from robsynth.files import read_json, write_json
 
 FILE, LOG, LOCK, RUN = "job.json", "log.txt", ".lock", "run"
-# Of a run that was pruned, and of one that somebody ended.
-PRUNED, STOPPED = 3, (130, 143, -2, -15)
+# Of a run that somebody ended.
+STOPPED = (130, 143, -2, -15)
 TRIAL = "ROBSYNTH_TRIAL"
 
 

@@ -156,12 +156,11 @@ def fit(
     precision: str,
     on_epoch: OnEpoch = lambda rows: None,
     save_every: int | None = None,
-    alone: bool = False,
 ) -> Diary:
     """Train a `Trainable` for `epochs`, from `directory`/last.ckpt if it is there.
 
     The module ends with `kept` being the network of the epoch that its held-out images chose, or without any of the
-    last. `on_epoch` is given the diary's rows after every epoch. Trains in all the run's processes, unless `alone`.
+    last. `on_epoch` is given the diary's rows after every epoch. Trains in all the run's processes.
 
     Raises
     ------
@@ -170,7 +169,7 @@ def fit(
     """
     last = directory / "last.ckpt"
     diary = Diary(directory / BEST, on_epoch)
-    where = processes.only_this(device) if alone else processes.lightning_arguments(device)
+    where = processes.lightning_arguments(device)
     plugins = [AtomicCheckpoints(), *where.pop("plugins", [])]
     trainer = pl.Trainer(
         **where,
@@ -186,18 +185,18 @@ def fit(
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
-    found = newest(last) if alone else processes.from_first(newest(last) if processes.is_first() else None)
+    found = processes.once(lambda: newest(last))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch.optim")
         try:
-            trainer.fit(module, datamodule=batches, ckpt_path=found and str(found), weights_only=True)
+            with processes.others_stay():
+                trainer.fit(module, datamodule=batches, ckpt_path=found and str(found), weights_only=True)
         except (RuntimeError, KeyError, ValueError, TypeError) as error:
             raise _explained(error, found, trainer) from error
     if trainer.interrupted:
         raise KeyboardInterrupt
     if diary.chosen is not None:
-        if not alone:
-            processes.barrier()
+        processes.barrier()
         module.kept.load_state_dict(safetensors.torch.load_file(directory / BEST))
     return diary
 

@@ -6,9 +6,9 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from robsynth.errors import Pruned, RequestError
+from robsynth.errors import Pruned, RequestError, status_of
 from robsynth.files import digest, read_json, write_json
-from robsynth.machine import is_main_process
+from robsynth.processes import is_first
 from robsynth.progress import say
 from robsynth.records.record import FILE, Record
 from robsynth.records.trackers.tracker import Job, Rows, Tracker
@@ -34,7 +34,7 @@ class Tracking:
     def __init__(self, job: Job, listen: Callable[[str, Rows], None] = lambda training, rows: None) -> None:
         self._job, self._listen = job, listen
         self._tracker: Tracker | None = None
-        self._wanted = job.settings.name in TRACKERS and is_main_process()
+        self._wanted = job.settings.name in TRACKERS and is_first()
         self._logged: str | None = None
 
     def __enter__(self) -> Self:
@@ -64,7 +64,9 @@ class Tracking:
         self._logged = content
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        left = self._try(lambda tracker: tracker.close(_status(error)))
+        # A trial that was pruned did what it was for.
+        status = 0 if error is None or isinstance(error, Pruned) else status_of(error)
+        left = self._try(lambda tracker: tracker.close(status))
         if left is not None and error is None:
             mark = {"tracker": self._settings, "content": self._logged, "files": left}
             write_json(self._job.directory / MARK, mark)
@@ -106,13 +108,3 @@ class Tracking:
         self._tracker, self._wanted = None, False
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         say(f"tracker: {self._job.settings.name} failed ({reason}); the record has everything")
-
-
-def _status(error: BaseException | None) -> int:
-    """The exit status that an exception ends the command with."""
-    if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else 1
-    if isinstance(error, KeyboardInterrupt):
-        return 130
-    # A trial that was pruned did what it was for.
-    return 0 if error is None or isinstance(error, Pruned) else 2 if isinstance(error, RequestError) else 1

@@ -1,0 +1,160 @@
+"""How the processes of a run come to be: by themselves, started from here, or found started by a cluster."""
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from robsynth import processes
+from robsynth.config import Trainer
+from robsynth.errors import PRUNED, Pruned, RequestError, RunError
+
+# CPU processes of trainer=ddp, unless trainer.processes says how many.
+CPU_PROCESSES = 2
+
+
+def environment(settings: Trainer) -> Any:
+    """Lightning's view of the cluster that started this process; None for a process that nobody started.
+
+    Raises
+    ------
+    RequestError
+        If `trainer` asks for a cluster and there is none, or there is one that `trainer` does not ask for.
+    """
+    from lightning_fabric.plugins.environments import TorchElasticEnvironment
+
+    if settings.name in ("ddp", "multinode") and TorchElasticEnvironment.detect():
+        return TorchElasticEnvironment()
+    if settings.name == "multinode":
+        # srun's alone: a job's script has the other variables too, and is one process all the same.
+        if "SLURM_STEP_ID" in os.environ:
+            return _slurm()
+        raise RequestError(
+            "trainer: found multinode, but neither torchrun nor srun started this process; allowed: torchrun "
+            "--nnodes=N --nproc-per-node=P --rdzv-backend=c10d --rdzv-endpoint=HOST:PORT -m robsynth ..., "
+            "srun robsynth ..., or trainer=ddp on one machine"
+        )
+    tasks = os.environ["WORLD_SIZE"] if TorchElasticEnvironment.detect() else os.environ.get("SLURM_STEP_NUM_TASKS", 1)
+    if int(tasks) > 1:
+        raise RequestError(f"trainer: found {settings.name} in one of several processes; allowed: trainer=multinode")
+    return None
+
+
+def _slurm() -> Any:
+    from lightning_fabric.plugins.environments import SLURMEnvironment
+
+    if "SLURM_NTASKS_PER_NODE" not in os.environ:
+        raise RequestError("trainer: found multinode in a job without --ntasks-per-node; allowed: with it")
+    return SLURMEnvironment(auto_requeue=False)
+
+
+def _on_this_machine() -> int:
+    """How many of a cluster's processes are here."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ["SLURM_NTASKS_PER_NODE"])
+
+
+def to_start(settings: Trainer, device: torch.device) -> int:
+    """How many processes are to be started from here; 0 where this is one of those that do the work.
+
+    Raises
+    ------
+    RequestError
+        If there are fewer GPUs than processes.
+    """
+    if settings.name != "ddp" or environment(settings) is not None:
+        return 0
+    if device.type != "cuda":
+        return settings.processes or CPU_PROCESSES
+    gpus = torch.cuda.device_count()
+    if settings.processes is not None and settings.processes > gpus:
+        raise RequestError(f"trainer.processes: found {settings.processes}, allowed: up to {gpus}, one a GPU")
+    return settings.processes or gpus
+
+
+@contextmanager
+def member(settings: Trainer, device: torch.device) -> Iterator[None]:
+    """This process as one of the run's, with its share of the cores."""
+    found = environment(settings)
+    here = _on_this_machine() if found is not None else 1
+    if settings.threads is not None or here > 1:
+        torch.set_num_threads(settings.threads or _share_of_cores(here))
+    if found is None or found.world_size() == 1:
+        yield
+        return
+    if found.world_size() % here:
+        raise RequestError(f"trainer: found {found.world_size()} processes, {here} of them here; allowed: as many on "
+                           "every machine")  # fmt: skip
+    if settings.name == "ddp":
+        _end_with_parent()
+    with processes.joined(found, here, device):
+        yield
+
+
+def _share_of_cores(here: int) -> int:
+    # Slurm binds a task to cores of its own.
+    own = os.environ.get("SLURM_CPUS_PER_TASK")
+    return int(own) if own else max(1, len(os.sched_getaffinity(0)) // here)
+
+
+def _end_with_parent() -> None:
+    """Have the kernel kill this process when the one that started it is gone, so that no run goes on unseen."""
+    parent = os.environ["TORCHELASTIC_RUN_ID"].removeprefix(processes.LAUNCHED)
+    if sys.platform == "linux" and parent.isdecimal():
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        if os.getppid() != int(parent):
+            raise SystemExit(1)
+
+
+def start(count: int, words: list[str]) -> None:
+    """`robsynth WORDS` in `count` processes on this machine; returns when all have ended well.
+
+    Raises what ended the run in the process that failed first: a RequestError or a RunError with its words,
+    SystemExit where it was told to stop, KeyboardInterrupt.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    # What the launcher says of a failure, the exception says too; and this process does nothing else.
+    logging.disable(logging.CRITICAL)
+    settings = LaunchConfig(
+        min_nodes=1, max_nodes=1, nproc_per_node=count, max_restarts=0, rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0", local_addr="localhost", run_id=f"{processes.LAUNCHED}{os.getpid()}",
+    )  # fmt: skip
+    try:
+        elastic_launch(settings, sys.executable)("-m", "robsynth", *words)
+    except SignalException as error:
+        if error.sigval == signal.SIGINT:
+            raise KeyboardInterrupt from error
+        raise SystemExit(128 + error.sigval) from error
+    except ChildFailedError as error:
+        raise _as_here(*_first(error.failures)) from error
+
+
+def _first(failures: dict[int, Any]) -> tuple[int, Any]:
+    """The failure that the others followed from: a kill or, without one, the first that had words of its own."""
+    killed = {rank: failure for rank, failure in failures.items() if failure.exitcode < 0}
+    said = {rank: failure for rank, failure in failures.items() if os.path.isfile(failure.error_file)}
+    return min((killed or said or failures).items(), key=lambda item: item[1].timestamp)
+
+
+def _as_here(rank: int, failure: Any) -> BaseException:
+    status = failure.exitcode
+    if status in (-signal.SIGTERM, 128 + signal.SIGTERM):
+        return SystemExit(128 + signal.SIGTERM)
+    if status < 0:
+        how = f"was killed ({signal.Signals(-status).name})"
+        return RunError(f"process {rank} {how}; the same command goes on from here")
+    if not os.path.isfile(failure.error_file):
+        return RunError(f"process {rank} lost its connection to the others; the same command goes on from here")
+    if status == PRUNED:
+        return Pruned(failure.message)
+    if status == 2:
+        return RequestError(failure.message)
+    return RunError(failure.message if rank == 0 else f"process {rank}: {failure.message}")
