@@ -231,8 +231,8 @@ def made(tmp_path_factory) -> Path:
 
 
 PAINT = ("synthesize", "checkpoint=classifier.safetensors", "task=inpainting", "task.steps=40", "samples.count=600",
-         "samples.batch_size=60", "trainer.threads=1")  # fmt: skip
-MEASURE = ("evaluate", "samples=one", "judge=classifier.safetensors", "metrics.resamples=5",
+         "samples.batch_size=60", "trainer.threads=1", "tracker=none")  # fmt: skip
+MEASURE = ("evaluate", "samples=one", "tracker=none", "judge=classifier.safetensors", "metrics.resamples=5",
            "metrics.protocols=[fid_train600_efficientnet_lite0,is_efficientnet_lite0_2splits]")  # fmt: skip
 
 
