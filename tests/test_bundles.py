@@ -38,7 +38,7 @@ def test_a_bundle_is_small_and_says_where_it_comes_from(name):
 def test_it_paints_what_it_is_asked_for_without_a_data_set(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ROBSYNTH_DATA", raising=False)
-    assert main(["synthesize", f"classifier={name}", "samples.count=8", "dataset.download=false"]) == 0
+    assert main(["synthesize", f"classifier={name}", "samples.count=8", "dataset.download=false", "tracker=none"]) == 0
     found = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
     made = load_samples(found["samples"])
     network, about = load_classifier(BUNDLES[name])
@@ -56,7 +56,7 @@ def test_the_picture_that_readme_opens_with_can_be_painted_from_the_bundle(tmp_p
     monkeypatch.delenv("ROBSYNTH_DATA", raising=False)
     picture = ROOT / "results" / "cifar10_laptop" / "pictures" / "generation.png"
     assert f"({picture.relative_to(ROOT).as_posix()})" in (ROOT / "README.md").read_text().split("\n## ")[0]
-    assert main(["synthesize", "classifier=cifar10_laptop", "samples.count=100"]) == 0
+    assert main(["synthesize", "classifier=cifar10_laptop", "samples.count=100", "tracker=none"]) == 0
     found = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
     from PIL import Image
 

@@ -54,9 +54,11 @@ def test_train_says_where_the_checkpoint_is_and_how_good(trained):
 def test_synthesize_evaluate_and_again(trained):
     directory, done = trained
     checkpoint = f"checkpoint={done.json['checkpoint']}"
-    words = ("synthesize", "task=inpainting", "task.steps=3", checkpoint, "samples.count=12", "samples.batch_size=5")
+    words = ("synthesize", "task=inpainting", "task.steps=3", checkpoint, "samples.count=12", "samples.batch_size=5",
+             "tracker=none")  # fmt: skip
     made = robsynth(*words, "out=made", cwd=directory).json
-    expected = {"samples": "made", "count": 12, "picture": "made/picture.png", "page": "made/index.html"}
+    expected = {"samples": "made", "count": 12, "picture": "made/picture.png", "page": "made/index.html",
+                "record": "made/record.json"}  # fmt: skip
     assert made == expected
     shards = sorted((directory / "made").glob("*.npz"))
     assert len(shards) == 3
@@ -84,9 +86,9 @@ def test_the_rival_is_trained_and_sampled_by_the_same_commands(trained):
     directory, _ = trained
     words = ("baseline.width=8", "baseline.epochs=1", "baseline.batch_size=500", "tracker=none")
     gan = robsynth("train", "model=baseline", *words, cwd=directory).json
-    assert gan.keys() == {"checkpoint", "record"}
+    assert gan.keys() == {"checkpoint", "card", "record", "report"}
     checkpoint = f"checkpoint={gan['checkpoint']}"
-    made = robsynth("synthesize", checkpoint, "samples.count=4", "out=gan", cwd=directory)
+    made = robsynth("synthesize", checkpoint, "samples.count=4", "tracker=none", "out=gan", cwd=directory)
     assert (made.json["samples"], made.json["count"]) == ("gan", 4)
     refused = robsynth("synthesize", "task=inpainting", checkpoint, "out=no", cwd=directory)
     assert refused.status == 2

@@ -37,7 +37,8 @@ def here(tmp_path, monkeypatch):
 
 
 def synthesize(capsys, task, *words):
-    status = main(["synthesize", f"task={task}", "checkpoint=net.safetensors", "task.steps=2", "out=made", *words])
+    status = main(["synthesize", f"task={task}", "checkpoint=net.safetensors", "task.steps=2", "out=made",
+                   "tracker=none", *words])  # fmt: skip
     spoken = capsys.readouterr()
     if status:
         return spoken.err
@@ -126,7 +127,7 @@ def test_a_bundle_paints_without_its_data(here, capsys, digits):
     assert main(["bundle", *words]) == 0
     bundle = json.loads(capsys.readouterr().out)
     assert bundle["megabytes"] < 1
-    paint = ["synthesize", "task=generation", "task.steps=2", "samples.count=20"]
+    paint = ["synthesize", "task=generation", "task.steps=2", "samples.count=20", "tracker=none"]
     # No such data set can be found here.
     assert main([*paint, "checkpoint=bundle.safetensors", "dataset=cifar10", "task.pool=1", "out=a"]) == 0
     assert main([*paint, "checkpoint=digits.safetensors", "task.seeds=bundle", "out=b"]) == 2

@@ -231,8 +231,8 @@ def made(tmp_path_factory) -> Path:
 
 
 PAINT = ("synthesize", "checkpoint=classifier.safetensors", "task=inpainting", "task.steps=40", "samples.count=600",
-         "samples.batch_size=60", "trainer.threads=1")  # fmt: skip
-MEASURE = ("evaluate", "samples=one", "judge=classifier.safetensors", "metrics.resamples=5",
+         "samples.batch_size=60", "trainer.threads=1", "tracker=none")  # fmt: skip
+MEASURE = ("evaluate", "samples=one", "tracker=none", "judge=classifier.safetensors", "metrics.resamples=5",
            "metrics.protocols=[fid_train600_efficientnet_lite0,is_efficientnet_lite0_2splits]")  # fmt: skip
 
 
@@ -305,7 +305,7 @@ def test_processes_that_slurm_started_measure_the_same_figures(made, tmp_path):
 def test_a_training_that_is_told_to_stop_goes_on_under_torchrun(tmp_path):
     """SIGTERM to the command that started the processes; then two agents, as on two machines."""
     words = ("train", "classifier.widths=[4,8,8,16]", "recipe.epochs=2", "recipe.batch_size=200", "recipe.save_every=2",
-             "adversary.steps=2", "metrics.attack_steps=1", "metrics.accuracy_count=50", "tracker=none", "out=run",
+             "adversary.steps=2", "metrics.attacks=[pgd1]", "metrics.accuracy_count=50", "tracker=none", "out=run",
              "trainer.threads=1")  # fmt: skip
     training = begun(*words, "trainer=ddp", cwd=tmp_path)
     wait_for(tmp_path / "run" / "classifier" / "last.ckpt", training)

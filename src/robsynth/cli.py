@@ -119,6 +119,7 @@ Makes a task's images. Started again it goes on where it was.
   samples.count=500           how many images
   samples.batch_size=100      how many at a time; does not change the images
   out=DIR                     where (outputs/samples-... unless given)
+  tracker=wandb|tensorboard|csv|none
   force=true  seed=0  dataset=mnist5k  device=auto|cpu|cuda  precision=auto|fp32|bf16  debug=true
 
 examples:
@@ -126,7 +127,7 @@ examples:
   robsynth synthesize task=inpainting classifier=cifar10_laptop inputs=photos masks=masks
   robsynth synthesize task=inpainting checkpoint=classifier.safetensors samples.count=100 out=/tmp/inpainted
 
-stdout: {"samples", "count", "picture", "page"}
+stdout: {"samples", "count", "picture", "page", "record"}
 """,
     "bundle": """\
 usage: robsynth bundle checkpoint=FILE out=FILE [KEY=VALUE ...]

@@ -149,11 +149,11 @@ USES: dict[str, tuple[str, ...]] = {
     "train": (*COMMON_KEYS, "model", "classifier", "adversary", "recipe", "baseline", "metrics", "tracker", "tasks"),
     "synthesize": (
         *COMMON_KEYS, "task", "tasks", "classifier", "ensemble", "samples", "originals", "inputs",
-        "masks",
+        "masks", "tracker",
     ),
     "bundle": ("out", "debug", "device", "experiment", "scale", "dataset", "classifier", "tasks"),
     "reproduce": (
         *COMMON_KEYS, "classifier", "adversary", "recipe", "judge", "baseline", "tasks", "samples", "metrics",
         "curves", "tracker", "select", "originals", "ensemble",
     ),
-}  # fmt: skip  # fmt: skip
+}  # fmt: skip

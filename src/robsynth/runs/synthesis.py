@@ -1,6 +1,7 @@
 """Stages that make images."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -190,8 +191,16 @@ def open_studio(
     return Studio(config, device, precision, named, network, about, load)
 
 
+# What surrounds the making of a store's images, once the store is there.
+Around = Callable[[SampleStore], AbstractContextManager[None]]
+
+
+def _nothing(store: SampleStore) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 def synthesize(
-    studio: Studio, task: str, directory: Path, force: bool = False,
+    studio: Studio, task: str, directory: Path, force: bool = False, around: Around = _nothing,
     on_shard: Callable[[SampleStore], None] = lambda store: None,
 ) -> SampleStore:  # fmt: skip
     """Fill a sample store with a task's images, each process its shards; those that are there are kept.
@@ -216,25 +225,31 @@ def synthesize(
     }
     count, size = studio.count(synthesis), studio.config.samples.batch_size
     store = processes.once(lambda: SampleStore.create(writable_directory(directory), count, size, about, force))
-    for shard in track(processes.mine(store.missing()), task):
-        problem, result = synthesis.run(torch.tensor(store.shards[shard]))
-        arrays = {
-            "images": as_pixels(result),
-            "wanted": problem.wanted.cpu().numpy(),
-            "start": as_pixels(problem.start),
-        }
-        if problem.original is not None:
-            arrays["original"] = as_pixels(problem.original)
-        if problem.mask is not None:
-            arrays["mask"] = as_pixels(problem.mask)
-        store.write(shard, arrays)
-        if processes.count() == 1:
-            on_shard(store)
-    processes.barrier()
-    if processes.count() > 1:
-        # Several processes fill it in no order, so it is looked at once, when it is full.
-        processes.once(lambda: on_shard(store))
+    with around(store):
+        for shard in track(processes.mine(store.missing()), task):
+            store.write(shard, _arrays(synthesis, store.shards[shard]))
+            if processes.count() == 1:
+                on_shard(store)
+        processes.barrier()
+        if processes.count() > 1:
+            # Several processes fill it in no order, so it is looked at once, when it is full.
+            processes.once(lambda: on_shard(store))
     return store
+
+
+def _arrays(synthesis: Synthesis, numbers: range) -> dict[str, np.ndarray]:
+    """A shard's images with what belongs to them."""
+    problem, result = synthesis.run(torch.tensor(numbers))
+    arrays = {
+        "images": as_pixels(result),
+        "wanted": problem.wanted.cpu().numpy(),
+        "start": as_pixels(problem.start),
+    }
+    if problem.original is not None:
+        arrays["original"] = as_pixels(problem.original)
+    if problem.mask is not None:
+        arrays["mask"] = as_pixels(problem.mask)
+    return arrays
 
 
 def _checkpoint_digest(studio: Studio) -> str:
@@ -245,7 +260,7 @@ def _checkpoint_digest(studio: Studio) -> str:
 
 def sample_generator(
     checkpoint: Path, data: DataSet, directory: Path, count: int, batch_size: int, seed: int, device: torch.device,
-    force: bool = False,
+    force: bool = False, around: Around = _nothing,
 ) -> SampleStore:  # fmt: skip
     """Fill a sample store with a GAN's images, each process its shards; image i is of class i mod classes."""
     network, about = load_generator(checkpoint)
@@ -259,10 +274,11 @@ def sample_generator(
     store = processes.once(
         lambda: SampleStore.create(writable_directory(directory), count, batch_size, manifest, force)
     )
-    for shard in track(processes.mine(store.missing()), "wgan_gp"):
-        indices = torch.tensor(store.shards[shard])
-        labels = indices % len(data.label_names)
-        images = sample(network, labels.to(device), indices, seed)
-        store.write(shard, {"images": as_pixels(images), "wanted": labels.numpy()})
-    processes.barrier()
+    with around(store):
+        for shard in track(processes.mine(store.missing()), "wgan_gp"):
+            indices = torch.tensor(store.shards[shard])
+            labels = indices % len(data.label_names)
+            images = sample(network, labels.to(device), indices, seed)
+            store.write(shard, {"images": as_pixels(images), "wanted": labels.numpy()})
+        processes.barrier()
     return store

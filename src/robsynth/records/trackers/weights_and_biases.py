@@ -15,10 +15,13 @@ from robsynth.records.record import Record
 from robsynth.records.rows import figure_key
 from robsynth.records.trackers.tracker import Job, Rows
 from robsynth.samples import load_samples
+from robsynth.samples.store import MANIFEST
 
 # Files of more bytes than this in all stay where they are, and W&B has their place and digests.
 HEAVY = 50 * 2**20
 EXAMPLES = 10
+# What a training leaves: each with its card. What it could go on from is no artifact.
+NETWORKS = ("classifier", "bundle", "generator")
 # Where they are not set: W&B reports its own errors home, and waits for a server that does not answer.
 ENVIRONMENT = {"WANDB_ERROR_REPORTING": "false", "WANDB_INIT_TIMEOUT": "30", "WANDB_FINISH_TIMEOUT": "600"}
 
@@ -110,7 +113,7 @@ class WeightsAndBiases:
 
     def record(self, record: Record) -> None:
         known = {"seed": record.seed, "commit": record.commit, "data": record.data, "machine": record.machine,
-                 "versions": record.versions, "protocols": record.protocols}  # fmt: skip
+                 "versions": record.versions, "protocols": record.protocols, "warnings": record.warnings}  # fmt: skip
         self._run.config.update(known, allow_val_change=True)
         for figure in record.figures:
             self._run.summary[figure_key(figure)] = "not available" if figure["value"] is None else figure["value"]
@@ -132,7 +135,7 @@ class WeightsAndBiases:
         import wandb
 
         tables = {}
-        for store in self._sample_stores(record):
+        for name, store in self._sample_stores(record).items():
             found = load_samples(store, most=EXAMPLES)
             shown = {"input": found.start, "result": found.images, "original": found.original}
             images = {name: pixels for name, pixels in shown.items() if pixels is not None}
@@ -140,7 +143,7 @@ class WeightsAndBiases:
             for number, row in enumerate(zip(*images.values(), strict=True)):
                 wanted = "" if found.wanted is None else record.data["label_names"][found.wanted[number]]
                 table.add_data(wanted, *[wandb.Image(image.squeeze()) for image in row])
-            tables[f"examples/{store.name}"] = table
+            tables[f"examples/{name}"] = table
         return tables
 
     def _artifacts(self, record: Record) -> Iterator[Any]:
@@ -148,17 +151,19 @@ class WeightsAndBiases:
         directory = self._job.directory
         yield self._artifact("record", "record", [directory / "record.json"])
         for training in record.history:
-            kept = [path for path in sorted((directory / training).glob("*")) if path.suffix != ".ckpt"]
+            kept = [path for name in NETWORKS for path in sorted((directory / training).glob(f"{name}.*"))]
             if kept:
                 yield self._artifact(training, "model", kept)
-        for store in self._sample_stores(record):
-            yield self._artifact(f"samples-{store.name}", "samples", sorted(store.iterdir()))
+        for name, store in self._sample_stores(record).items():
+            yield self._artifact(f"samples-{name}", "samples", [store / MANIFEST, *sorted(store.glob("*.npz"))])
 
-    def _sample_stores(self, record: Record) -> list[Path]:
+    def _sample_stores(self, record: Record) -> dict[str, Path]:
         """The images of every task, and of a rival that was trained; not those along a curve."""
+        directory = self._job.directory
+        if record.command == "synthesize":
+            return {record.config["task"]: directory}
         names = [*record.config.get("select", []), *record.history]
-        stores = [self._job.directory / "samples" / name for name in names]
-        return [store for store in stores if store.is_dir()]
+        return {name: store for name in names if (store := directory / "samples" / name).is_dir()}
 
     def _artifact(self, name: str, kind: str, files: list[Path]) -> Any:
         import wandb
