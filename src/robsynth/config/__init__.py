@@ -67,7 +67,6 @@ __all__ = [
     "Tracker",
     "Trainer",
     "Translation",
-    "",
     "check",
     "choice",
     "number",
