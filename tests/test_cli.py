@@ -12,7 +12,7 @@ from conftest import ROOT, robsynth
 from robsynth.classifiers import build_classifier, save_classifier
 from robsynth.cli import COMMANDS, main
 
-TINY = ("classifier.widths=[4,8,8,16]", "recipe.epochs=1", "metrics.attack_steps=2")
+TINY = ("classifier.widths=[4,8,8,16]", "recipe.epochs=1", "metrics.attacks=[pgd2]")
 ABOUT = {
     "arch": "compact", "widths": [4, 8, 8, 16], "channels": 1, "shape": [1, 32, 32], "dataset": "mnist5k",
     "label_names": list("0123456789"),
@@ -42,7 +42,7 @@ def test_help_imports_nothing_heavy():
 def test_train_says_where_the_checkpoint_is_and_how_good(trained):
     directory, done = trained
     found = done.json
-    assert found.keys() == {"checkpoint", "clean_accuracy", "robust_accuracy", "bundle", "record"}
+    assert found.keys() == {"checkpoint", "clean_accuracy", "robust_accuracy", "card", "bundle", "record", "report"}
     assert (directory / found["checkpoint"]).is_file()
     assert (directory / found["bundle"]).is_file()
     assert 0 <= found["robust_accuracy"] <= found["clean_accuracy"] <= 1
@@ -65,7 +65,7 @@ def test_synthesize_evaluate_and_again(trained):
     assert before == {path: path.stat().st_mtime_ns for path in shards}
 
     small = "metrics.protocols=[fid_train40,kid_train40_3x10,is_2splits]"
-    words = ("evaluate", "samples=made", "reference=mnist5k", f"judge={done.json['checkpoint']}", small)
+    words = ("evaluate", "tracker=none", "samples=made", "reference=mnist5k", f"judge={done.json['checkpoint']}", small)
     found = robsynth(*words, cwd=directory).json
     figures = {figure["metric"]: figure for figure in found["figures"]}
     assert set(figures) == {

@@ -255,7 +255,7 @@ def test_exported_statistics_stand_for_their_data(few_digits, tmp_path):
     made = robsynth(*words, cwd=tmp_path).json
     assert made["count"] == 40
     np.save(tmp_path / "samples.npy", pixels(few_digits.test.images))
-    common = ["evaluate", "samples=samples.npy", "metrics.resamples=5"]
+    common = ["evaluate", "tracker=none", "samples=samples.npy", "metrics.resamples=5"]
     against = robsynth(*common, "statistics=mnist40.npz", "metrics.protocols=[fid]", "out=a", cwd=tmp_path).json
     direct = robsynth(*common, "metrics.protocols=[fid_train40]", "out=b", cwd=tmp_path).json
     assert against["figures"][0]["value"] == pytest.approx(direct["figures"][0]["value"], rel=1e-6)
@@ -289,7 +289,7 @@ def test_the_command_measures_what_others_made_and_a_repetition_takes_no_time(fe
              "label_names": list(few_digits.label_names)}  # fmt: skip
     save_classifier(tmp_path / "judge.safetensors", build_classifier("residual", [4, 8], 1, 10, [0.1], [0.3]), about)
     (tmp_path / "pooled.py").write_text(PLUGIN)
-    words = ["evaluate", "samples=gan.npz", "judge=judge.safetensors", "metrics.plugins=[pooled]",
+    words = ["evaluate", "tracker=none", "samples=gan.npz", "judge=judge.safetensors", "metrics.plugins=[pooled]",
              "metrics.protocols=[fid_train_pooled,is_2splits_efficientnet_lite0]", "metrics.resamples=5"]  # fmt: skip
     first = robsynth(*words, "out=a", cwd=tmp_path)
     assert {"fid", "is", "is_share", "judge_score", "judge_share"} <= {f["metric"] for f in first.json["figures"]}
@@ -306,7 +306,13 @@ def test_folders_that_are_called_like_classes_say_what_their_images_show(few_dig
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image[:, :, 0]).save(folder / f"{i}.png")
     (tmp_path / "pooled.py").write_text(PLUGIN)
-    words = ["evaluate", "samples=images", "metrics.plugins=[pooled]", "metrics.protocols=[class_fid_train_pooled]"]
+    words = [
+        "evaluate",
+        "tracker=none",
+        "samples=images",
+        "metrics.plugins=[pooled]",
+        "metrics.protocols=[class_fid_train_pooled]",
+    ]
     (figure,) = robsynth(*words, cwd=tmp_path).json["figures"]
     assert figure["metric"] == "class_fid"
     assert "no classes" not in figure.get("why", "")

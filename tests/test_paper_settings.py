@@ -180,7 +180,7 @@ def test_table_1_is_measured_on_50000_images_in_10_splits():
     for name in ("table1_inception_score", "table1_imagenet"):
         found = load_config("reproduce", [f"experiment={name}"]).metrics
         assert {"is50k", "fid50k_train"} <= set(found.protocols)
-        assert (parse("is50k").count, parse("is50k").splits, found.attack_steps) == (50_000, 10, 100)
+        assert (parse("is50k").count, parse("is50k").splits, found.attacks) == (50_000, 10, ["pgd20", "pgd100x5"])
 
 
 def test_every_result_of_the_paper_has_a_page():

@@ -13,7 +13,7 @@ from test_reports import figure, make
 
 TINY = (
     "train", "classifier.widths=[4,8,8,16]", "adversary=none", "recipe.epochs=1", "recipe.batch_size=500",
-    "metrics.attack_steps=1", "metrics.accuracy_count=50", "tracker=none",
+    "metrics.attacks=[pgd1]", "metrics.accuracy_count=50", "tracker=none",
 )  # fmt: skip
 
 
@@ -148,7 +148,7 @@ def test_a_run_is_unfinished_failed_or_finished_as_it_goes(tmp_path):
     (directory / "record.json").unlink()
     (directory / "stages" / "bundle.json").unlink()
     partial = listed()
-    assert (partial["status"], partial["stage"], partial["finished"]) == ("unfinished", "accuracy", None)
+    assert (partial["status"], partial["stage"], partial["finished"]) == ("unfinished", "model card", None)
     assert {key: partial[key] for key in ("run", "command", "dataset", "seed", "figures")} == {
         key: whole[key] for key in ("run", "command", "dataset", "seed", "figures")
     }

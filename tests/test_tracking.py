@@ -28,7 +28,7 @@ from test_reports import figure, make
 
 TRACKERS = ("wandb", "tensorboard", "csv")
 TINY = (
-    "train", "classifier.widths=[4,8,8,16]", "adversary=none", "recipe.batch_size=500", "metrics.attack_steps=1",
+    "train", "classifier.widths=[4,8,8,16]", "adversary=none", "recipe.batch_size=500", "metrics.attacks=[pgd1]",
     "metrics.accuracy_count=50", "out=run",
 )  # fmt: skip
 ROWS = [{"epoch": epoch, "loss": 2.0 / epoch, "wall_seconds": 1.5 * epoch} for epoch in (1, 2, 3)]

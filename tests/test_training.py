@@ -13,7 +13,7 @@ from robsynth.errors import RequestError, RunError
 from robsynth.randomness import generator
 from robsynth.runs.training import begin_from
 from robsynth.training.adversarial import AdversarialTraining
-from robsynth.training.attack import accuracy, attack, robust_accuracy
+from robsynth.training.attack import attack
 from robsynth.training.fit import fit
 from robsynth.training.tally import finite
 
@@ -47,14 +47,6 @@ def test_an_attack_stays_in_the_ball_and_raises_the_loss(network, digits):
     assert (moved - images).flatten(1).norm(dim=1).max() <= 1 + 1e-5
     loss = torch.nn.functional.cross_entropy
     assert (loss(network(moved), labels, reduction="none") >= loss(network(images), labels, reduction="none")).all()
-
-
-def test_accuracy_counts_and_an_attack_never_helps(network, digits):
-    few = digits.test.head(50)
-    images, labels = few.take(range(50))
-    expected = (network(images).argmax(1) == labels).float().mean().item()
-    assert accuracy(network, few, CPU, batch_size=7) == pytest.approx(expected)
-    assert robust_accuracy(network, few, PGD, CPU, seed=0) <= expected
 
 
 @pytest.mark.parametrize("make", [classifier, gan])

@@ -24,4 +24,5 @@ def run(config: Config) -> dict[str, Any]:
     if not isinstance(studio.network, Classifier) or studio.checkpoint is None:
         raise RequestError(f"classifier.arch: found {config.classifier.arch!r}, allowed: a network of this package")
     training = studio.about.get("training") or training_record(studio.checkpoint)
-    return save_bundle(Path(config.out), studio.network, studio.about, studio.data, generation, training)
+    return save_bundle(Path(config.out), studio.network, studio.about, studio.data, generation, training,
+                       studio.checkpoint)  # fmt: skip

@@ -17,6 +17,7 @@ def run(config: Config) -> dict[str, Any]:
         experiment.synthesize()
         experiment.measure()
         listed = experiment.draw()
+        experiment.describe()
         return processes.once(lambda: _finish(experiment, listed))
 
 

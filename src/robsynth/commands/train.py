@@ -8,18 +8,24 @@ from robsynth.classifiers import load_classifier
 from robsynth.config import Config, Generation
 from robsynth.data import DataSet, load_data
 from robsynth.machine import resolve_device, resolve_precision
+from robsynth.metrics.robustness import open_attacks
+from robsynth.records.record import Record
 from robsynth.records.trackers import Tracking
+from robsynth.reports import render
+from robsynth.runs.accuracy import measure_accuracy, trained_for
 from robsynth.runs.bundle import save_bundle, training_record
+from robsynth.runs.cards import describe_training
 from robsynth.runs.measuring import as_result
 from robsynth.runs.reproduce import make_record
 from robsynth.runs.run import Run
-from robsynth.runs.training import measure_accuracy, train_baseline, train_classifier
+from robsynth.runs.training import train_baseline, train_classifier
 
 
 def run(config: Config) -> dict[str, Any]:
     """Train a classifier or the baseline, measure it, and keep a record."""
     device = resolve_device(config.device)
     precision = resolve_precision(config.precision, device)
+    open_attacks(config.metrics.attacks)
     data = processes.first_then_others(lambda: load_data(config.dataset))
     this = Run("train", config, {"precision": precision, "device": device.type, "data": data.fingerprint})
     with this.tracking(config) as tracking:
@@ -30,6 +36,14 @@ def _train(
     this: Run, config: Config, data: DataSet, device: torch.device, precision: str, tracking: Tracking
 ) -> dict[str, Any]:
     where = (config.seed, device, precision, tracking)
+
+    def recorded() -> Record:
+        return make_record(this, "train", config, data, device, precision, {name: trained["history"]}, [])
+
+    def describe() -> dict[str, Any]:
+        files = describe_training(recorded(), name, name, this.directory / trained["checkpoint"])
+        return {"files": [this.relative(file) for file in files]}
+
     if config.model == "baseline":
         name = config.baseline.name
         trained = this.stage(f"train {name}", lambda: train_baseline(this, config.baseline, data, *where), alone=True)
@@ -43,19 +57,21 @@ def _train(
             ),
         )
         checkpoint = trained["checkpoint"]
-        more = dict(
-            this.stage("accuracy", lambda: _measure(this, config, checkpoint, data, device), alone=True)["values"]
-        )
+        accuracies = this.stage("accuracy", lambda: _measure(this, config, checkpoint, data, device), alone=True)
+        more = dict(accuracies["values"])
+    more["card"] = str(this.directory / this.stage("model card", describe, alone=True)["files"][0])
+    if name == "classifier":
         bundled = this.stage("bundle", lambda: _bundle(this, config, checkpoint, data, more), alone=True)
         more["bundle"] = str(this.directory / bundled["files"][0])
 
-    def record() -> Path:
-        made = make_record(this, "train", config, data, device, precision, {name: trained["history"]}, [])
-        tracking.record(made)
-        return made.save(this.directory)
+    def finish() -> dict[str, str]:
+        record = recorded()
+        path = record.save(this.directory)
+        tracking.record(record)
+        written = render(this.directory, this.directory / "report")
+        return {"record": str(path), "report": str(written["page"])}
 
-    path = processes.once(record)
-    return {"checkpoint": str(this.directory / trained["checkpoint"]), **more, "record": str(path)}
+    return {"checkpoint": str(this.directory / trained["checkpoint"]), **more, **processes.once(finish)}
 
 
 def _bundle(this: Run, config: Config, checkpoint: str, data: DataSet, accuracies: dict[str, float]) -> dict[str, Any]:
@@ -64,11 +80,16 @@ def _bundle(this: Run, config: Config, checkpoint: str, data: DataSet, accuracie
     assert isinstance(generation, Generation)
     path = this.directory / "classifier" / "bundle.safetensors"
     training = {**training_record(this.directory / checkpoint), **accuracies}
-    found = save_bundle(path, network, about, data, generation, training)
-    return {**found, "bundle": this.relative(path), "files": [this.relative(path)]}
+    found = save_bundle(path, network, about, data, generation, training, this.directory / checkpoint)
+    files = [this.relative(file) for file in (path, Path(found.pop("card")))]
+    return {**found, "bundle": files[0], "files": files}
 
 
 def _measure(this: Run, config: Config, checkpoint: str, data: DataSet, device: torch.device) -> dict[str, Any]:
     network, _ = load_classifier(this.directory / checkpoint)
-    figures = measure_accuracy("classifier", network, data, config.adversary, config.metrics, config.seed, device)
-    return {**as_result(figures), "values": {figure.metric: figure.value for figure in figures}}
+    threat, kept = trained_for(config.adversary, config.metrics), this.directory / "accuracy"
+    found = measure_accuracy("classifier", network, data, threat, config.metrics, config.seed, device, kept)
+    quoted = [(figure.metric, figure.value or 0.0) for figure in found[0] if figure.at is None]
+    # Of several attacks the worst counts.
+    values = {metric: min(value for name, value in quoted if name == metric) for metric in dict(quoted)}
+    return {**as_result(*found), "values": values}

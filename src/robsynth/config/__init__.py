@@ -17,8 +17,9 @@ from robsynth.config.commands import (
 )
 from robsynth.config.devices import Trainer
 from robsynth.config.fields import check, choice, number
-from robsynth.config.measuring import Curves, Metrics, Samples, Tracker
+from robsynth.config.measuring import ATTACK, Curves, Metrics, Samples, Tracker
 from robsynth.config.networks import ARCHITECTURES, FOREIGN, Dataset, Network
+from robsynth.config.sweeps import Launcher, Pruning, Sweep, SweepConfig
 from robsynth.config.tasks import (
     TASKS,
     ClassTask,
@@ -35,6 +36,7 @@ from robsynth.config.training import Adversary, Augmentation, Baseline, Judge, R
 
 __all__ = [
     "ARCHITECTURES",
+    "ATTACK",
     "FOREIGN",
     "TASKS",
     "USES",
@@ -53,8 +55,10 @@ __all__ = [
     "Generation",
     "Inpainting",
     "Judge",
+    "Launcher",
     "Metrics",
     "Network",
+    "Pruning",
     "Recipe",
     "ReportConfig",
     "RunsConfig",
@@ -63,6 +67,8 @@ __all__ = [
     "Stage",
     "StatisticsConfig",
     "SuperResolution",
+    "Sweep",
+    "SweepConfig",
     "Task",
     "Tracker",
     "Trainer",

@@ -8,6 +8,7 @@ from robsynth.config.measuring import Curves, Metrics, Samples, Tracker
 from robsynth.config.networks import Dataset, Network
 from robsynth.config.tasks import TASKS, Task
 from robsynth.config.training import Adversary, Baseline, Judge, Recipe
+from robsynth.errors import RequestError
 
 
 @dataclass
@@ -59,13 +60,31 @@ class Config(Common):
 
 @dataclass
 class EvaluateConfig(Common):
-    """Samples against a data set, or against exported `statistics` of one."""
+    """Samples against a data set, or against exported `statistics` of one; or a classifier on its test images.
+
+    A classifier is attacked in balls of `norm` and `metrics.attack_eps`, or else in the one that it was trained for.
+    """
 
     samples: str | None = None
+    classifier: Network = field(default_factory=Network)
+    norm: str | None = field(default=None, metadata={"allowed": ("l2", "linf")})
     reference: Dataset = field(default_factory=Dataset)
     statistics: str | None = None
     judge: str | None = None
     metrics: Metrics = field(default_factory=Metrics)
+    tracker: Tracker = field(default_factory=Tracker)
+
+    @property
+    def has_classifier(self) -> bool:
+        return self.classifier.checkpoint is not None or self.classifier.model is not None
+
+    def check(self, prefix: str) -> None:
+        """Refuse what belongs to samples beside a classifier, and the other way round."""
+        if not self.has_classifier and self.norm is not None:
+            raise RequestError(f"{prefix}norm: found {self.norm} without a classifier; allowed with checkpoint=FILE")
+        for key in ("samples", "statistics", "judge"):
+            if self.has_classifier and getattr(self, key) is not None:
+                raise RequestError(f"{prefix}{key}: found beside a classifier; allowed: one or the other")
 
 
 @dataclass

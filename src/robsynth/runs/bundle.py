@@ -8,18 +8,20 @@ from robsynth.config import Generation
 from robsynth.data import DataSet
 from robsynth.files import file_sha1, read_json
 from robsynth.progress import say
+from robsynth.runs.cards import describe_copy
 from robsynth.runs.synthesis import SEEDS
 from robsynth.tasks import ClassGaussians
 
 
 def save_bundle(
     path: Path, network: Classifier, about: dict[str, Any], data: DataSet, generation: Generation,
-    training: dict[str, Any],
+    training: dict[str, Any], original: Path,
 ) -> dict[str, Any]:  # fmt: skip
-    """Write weights in half precision, label names, normalisation, the training's record, and the seeds.
+    """Write weights in half precision, label names, normalisation, the training's record, and the seeds; and a card.
 
-    `about` is the checkpoint's own description. The seeds are the Gaussians of the settings' split, of their rank,
-    in half precision. `reference` names by digest the images that a figure has to be measured against.
+    `original` is the checkpoint that the network came from, `about` that one's own description. The seeds are the
+    Gaussians of the settings' split, of their rank, in half precision. `reference` names by digest the images that a
+    figure has to be measured against.
     """
     split = data.train if generation.fit == "train" else data.test
     say(f"seeds: Gaussians of rank {generation.rank} of {split.name}")
@@ -33,7 +35,9 @@ def save_bundle(
     }  # fmt: skip
     extra = {SEEDS + name: value for name, value in seeds.tensors().items()}
     save_classifier(path, network, described, half=True, extra=extra)
-    return {"bundle": str(path), "sha1": file_sha1(path), "megabytes": round(path.stat().st_size / 1e6, 2)}
+    card, _ = describe_copy(path, original)
+    return {"bundle": str(path), "sha1": file_sha1(path), "megabytes": round(path.stat().st_size / 1e6, 2),
+            "card": str(card)}  # fmt: skip
 
 
 def training_record(checkpoint: Path) -> dict[str, Any]:

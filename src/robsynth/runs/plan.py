@@ -19,6 +19,7 @@ from robsynth.data.sources import KNOWN, find_source
 from robsynth.errors import RequestError
 from robsynth.machine import autocast
 from robsynth.metrics.protocols import parse
+from robsynth.metrics.robustness import CHUNK, parse_attack
 from robsynth.progress import say
 from robsynth.runs.measuring import curve_points
 from robsynth.tasks.synthesis import stages
@@ -56,21 +57,26 @@ class Cost:
 def plan(config: Config, device: torch.device, precision: str) -> dict[str, Any]:
     """The stages of `robsynth reproduce` with these settings."""
     train_size, test_size, classes = _sizes(config.dataset)
+    if held_out := config.dataset.validation:
+        train_size, test_size = train_size - held_out, held_out
     network = _network(config, classes)
     cost = _measure(network, _shape(config.dataset), device, precision)
     steps: list[Step] = []
     if config.classifier.checkpoint is None and config.classifier.arch not in FOREIGN:
         steps.append(_training("train classifier", config.adversary, config.recipe, train_size, cost))
     attacked = min(config.metrics.accuracy_count or test_size, test_size)
-    passes = attacked * (2 + 2 * config.metrics.attack_steps + 1)
-    steps.append(_step("accuracy", f"{attacked} images, PGD-{config.metrics.attack_steps}", passes, 250, cost))
+    balls = len({config.adversary.eps, *config.metrics.attack_eps})
+    names = [parse_attack(name) for name in config.metrics.attacks]
+    passes = attacked * (1 + balls * sum(attack.passes for attack in names))
+    what = f"{attacked} images, {', '.join(config.metrics.attacks) or 'clean'}, {balls} eps"
+    steps.append(_step("accuracy", what, passes, min(attacked, CHUNK), cost))
     for task in config.select:
         steps.append(_synthesis(task, config.tasks[task], config.samples.count, config.samples.batch_size, cost))
     for point in curve_points(config):
         settings, (at,) = replace(config.tasks["generation"], **point), point.items()
         name = f"generation at {at[0]} {at[1]:g}"
         steps.append(_synthesis(name, settings, config.curves.count, config.samples.batch_size, cost))
-    if config.judge.name != "none":
+    if config.judge.name != "none" and config.judge.checkpoint is None:
         steps.append(
             Step("train judge", f"{config.judge.recipe.epochs} epochs, another network: not counted", 0, 0, 0, 0)
         )

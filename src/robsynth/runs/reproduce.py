@@ -15,18 +15,24 @@ from robsynth.data import DataSet, load_data
 from robsynth.files import file_sha1
 from robsynth.metrics.evaluate import Evaluation
 from robsynth.metrics.figures import Figure
+from robsynth.metrics.robustness import open_attacks
 from robsynth.records.provenance import git_commit, machine, versions
 from robsynth.records.record import Record
 from robsynth.records.trackers import Tracking
 from robsynth.runs import pictures
+from robsynth.runs.accuracy import measure_accuracy, trained_for
+from robsynth.runs.cards import describe_training
 from robsynth.runs.drawing import Drawn, extreme_cases, generation_pictures, task_pictures
 from robsynth.runs.measuring import DataSamples, as_result, curve_points, open_evaluation, studio_at, task_figures
 from robsynth.runs.run import Run, now
 from robsynth.runs.synthesis import Studio, open_studio, sample_generator, synthesize
-from robsynth.runs.training import check_classes, measure_accuracy, train_baseline, train_classifier
+from robsynth.runs.training import check_classes, train_baseline, train_classifier
 from robsynth.samples import Samples, SampleStore, open_samples
+from robsynth.sweeps.trial import open_trial
 
 REAL, RIVAL = "real held-out images", "wgan_gp"
+# What a training's network is called in figures, where it is not the training's name.
+SUBJECTS = {"classifier": "robust classifier"}
 STANDARD = Adversary(norm="none", eps=0, steps=1, step_size=1)
 
 
@@ -63,7 +69,7 @@ class Reproduction:
                         device=self.device, precision=self.precision, tracking=self.tracking)  # fmt: skip
         if self.trains:
             self._stage_training("classifier", partial(train, "classifier", c.classifier, c.adversary, c.recipe))
-        if self.has_judge:
+        if self.has_judge and c.judge.checkpoint is None:
             self._stage_training("judge", partial(train, "judge", c.judge.network, STANDARD, c.judge.recipe))
         if self.has_rival:
             rival = partial(train_baseline, self.run, c.baseline, self.data, *where)
@@ -76,24 +82,35 @@ class Reproduction:
     def _checkpoint(self, name: str) -> Path:
         return self.run.directory / self.trained[name]["checkpoint"]
 
+    @property
+    def judge(self) -> Path | None:
+        """The judge's file, trained here or given."""
+        if not self.has_judge:
+            return None
+        given = self.config.judge.checkpoint
+        return self._checkpoint("judge") if given is None else find_checkpoint(given, "judge.checkpoint")
+
     @cached_property
     def studio(self) -> Studio:
         checkpoint = self._checkpoint("classifier") if self.trains else None
         return open_studio(self.config, self.device, self.precision, lambda: self.data, checkpoint)
 
     def measure_accuracies(self) -> None:
-        """Clean and robust accuracy of the classifier and of the judge, at the training eps."""
-        c = self.config
+        """Clean and robust accuracies of the classifier and of the judge."""
+        c, threat = self.config, trained_for(self.config.adversary, self.config.metrics)
 
         def work() -> dict[str, Any]:
             subjects = {"robust classifier": (self.studio.network, self.studio.about)}
-            if self.has_judge:
-                subjects["judge"] = load_classifier(self._checkpoint("judge"))
+            if self.judge is not None:
+                subjects["judge"] = load_classifier(self.judge, "judge.checkpoint")
             figures: list[Figure] = []
+            warnings: list[str] = []
             for subject, (network, about) in subjects.items():
                 check_classes(about, self.data)
-                figures += measure_accuracy(subject, network, self.data, c.adversary, c.metrics, c.seed, self.device)
-            return as_result(figures)
+                kept = self.run.directory / "accuracy" / subject.replace(" ", "_")
+                found, odd = measure_accuracy(subject, network, self.data, threat, c.metrics, c.seed, self.device, kept)
+                figures, warnings = figures + found, warnings + odd
+            return as_result(figures, warnings)
 
         self.run.stage("accuracy", work, alone=True)
 
@@ -109,7 +126,7 @@ class Reproduction:
             self.run.stage(name, files)
 
         for task in c.select:
-            stage(f"synthesize {task}", partial(synthesize, self.studio, task, directory / task))
+            stage(f"synthesize {task}", partial(self._synthesize, task, directory / task))
         for point in curve_points(c):
             at = studio_at(self.studio, point)
             stage(f"synthesize at {_said(point)}", partial(synthesize, at, "generation", directory / _said(point)))
@@ -120,14 +137,24 @@ class Reproduction:
             )  # fmt: skip
             stage(f"sample {RIVAL}", rival)
 
+    def _synthesize(self, task: str, directory: Path) -> SampleStore:
+        """A task's images, of which the sweep that this run may be a trial of sees the first ones early."""
+
+        def show(store: SampleStore) -> None:
+            open_trial().images(task, store, lambda first: self.evaluation.at({"images": len(first)}, task, first))
+
+        store = synthesize(self.studio, task, directory, on_shard=show)
+        # Once more for those that a killed run left without a word.
+        show(store)
+        return store
+
     def opened(self, name: str) -> Samples:
         return open_samples(self.run.directory / "samples" / name)
 
     @cached_property
     def evaluation(self) -> Evaluation:
         c = self.config
-        judge = self._checkpoint("judge") if self.has_judge else None
-        return open_evaluation(c.metrics, self.device, self.precision, self.data, judge=judge)
+        return open_evaluation(c.metrics, self.device, self.precision, self.data, judge=self.judge)
 
     def measure(self) -> None:
         """Every figure of every set of images, and of what each task was given."""
@@ -186,6 +213,20 @@ class Reproduction:
             yield RIVAL, "The rival's images (conditional WGAN-GP), a row a class", grid
         yield "real", "Real held-out images, a row a class", pictures.classes_grid(self.held_out.first(first))
 
+    def describe(self) -> None:
+        """A model card beside each checkpoint that this run trained."""
+
+        def work() -> dict[str, Any]:
+            record = self.record([])
+            cards = [
+                describe_training(record, name, SUBJECTS.get(name, name), self._checkpoint(name))
+                for name in self.trained
+            ]
+            return {"files": [self.run.relative(file) for files in cards for file in files]}
+
+        if self.trained:
+            self.run.stage("model cards", work, alone=True)
+
     def record(self, listed: list[dict[str, str]]) -> Record:
         """All of the above as one record."""
         history = {name: result["history"] for name, result in self.trained.items()}
@@ -240,10 +281,13 @@ def make_record(
 
 
 def open_reproduction(config: Config, device: torch.device, precision: str) -> Reproduction:
+    open_attacks(config.metrics.attacks)
     data = processes.first_then_others(lambda: load_data(config.dataset))
     named = config.classifier.checkpoint
     extra = {"precision": precision, "device": device.type, "data": data.fingerprint}
     if named:
         extra["classifier"] = file_sha1(find_checkpoint(named))
+    if config.judge.checkpoint:
+        extra["judge"] = file_sha1(find_checkpoint(config.judge.checkpoint, "judge.checkpoint"))
     run = Run("reproduce", config, extra)
     return Reproduction(config, run, data, device, precision, run.tracking(config))

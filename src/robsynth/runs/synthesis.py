@@ -190,8 +190,14 @@ def open_studio(
     return Studio(config, device, precision, named, network, about, load)
 
 
-def synthesize(studio: Studio, task: str, directory: Path, force: bool = False) -> SampleStore:
-    """Fill a sample store with a task's images, each process its shards; those that are there are kept."""
+def synthesize(
+    studio: Studio, task: str, directory: Path, force: bool = False,
+    on_shard: Callable[[SampleStore], None] = lambda store: None,
+) -> SampleStore:  # fmt: skip
+    """Fill a sample store with a task's images, each process its shards; those that are there are kept.
+
+    `on_shard` is called after each, or where several processes share them once at the end.
+    """
     synthesis = studio.synthesis(task)
     for stage, settings in enumerate(stages(synthesis.settings)):
         # Refuses what cannot be asked for before anything is written.
@@ -222,7 +228,12 @@ def synthesize(studio: Studio, task: str, directory: Path, force: bool = False) 
         if problem.mask is not None:
             arrays["mask"] = as_pixels(problem.mask)
         store.write(shard, arrays)
+        if processes.count() == 1:
+            on_shard(store)
     processes.barrier()
+    if processes.count() > 1:
+        # Several processes fill it in no order, so it is looked at once, when it is full.
+        processes.once(lambda: on_shard(store))
     return store
 
 

@@ -10,7 +10,6 @@ import torch
 from robsynth import processes
 from robsynth.baselines.wgan_gp import GanTraining, save_generator
 from robsynth.classifiers import (
-    AnyClassifier,
     Classifier,
     architecture,
     build_classifier,
@@ -18,16 +17,14 @@ from robsynth.classifiers import (
     load_classifier,
     save_classifier,
 )  # fmt: skip
-from robsynth.config import Adversary, Baseline, Dataset, Metrics, Network, Recipe
+from robsynth.config import Adversary, Baseline, Dataset, Network, Recipe
 from robsynth.data import DataSet
 from robsynth.data.batches import Batches
 from robsynth.errors import RequestError
 from robsynth.files import file_sha1
-from robsynth.metrics.figures import Figure, Protocol
 from robsynth.records.trackers import Tracking
 from robsynth.runs.run import Run
 from robsynth.training.adversarial import AdversarialTraining
-from robsynth.training.attack import accuracy, robust_accuracy
 from robsynth.training.fit import fit, warning
 from robsynth.training.held_out import hold_out, overfitted
 
@@ -120,42 +117,10 @@ def _trained(run: Run, checkpoint: Path, rows: list[dict[str, float]]) -> dict[s
     return {"checkpoint": path, "sha1": file_sha1(checkpoint), "history": rows, "files": [path], **costs}
 
 
-def check_classes(about: dict[str, Any], data: DataSet) -> None:
+def check_classes(about: dict[str, Any], data: DataSet, key: str = "dataset") -> None:
     """Refuse to measure a classifier on data of other classes or another size."""
     if tuple(about["label_names"]) != data.label_names or tuple(about["shape"]) != data.shape:
         raise RequestError(
-            f"dataset: {data.name} has {len(data.label_names)} classes of images {list(data.shape)}, allowed: as the "
+            f"{key}: {data.name} has {len(data.label_names)} classes of images {list(data.shape)}, allowed: as the "
             f"classifier, {len(about['label_names'])} of {list(about['shape'])} (trained on {about['dataset']})"
         )
-
-
-def measure_accuracy(
-    subject: str,
-    network: AnyClassifier,
-    data: DataSet,
-    adversary: Adversary,
-    metrics: Metrics,
-    seed: int,
-    device: torch.device,
-) -> list[Figure]:
-    """Accuracy on the test split, clean and under PGD in the adversary's ball (in fp32)."""
-    norm, steps = "l2" if adversary.norm == "none" else adversary.norm, metrics.attack_steps
-    attacker = Adversary(norm, adversary.eps, steps, 2.5 * adversary.eps / steps, random_start=True)
-    count = min(metrics.accuracy_count or len(data.test), len(data.test))
-    images = data.test if count == len(data.test) else data.test.head(count)
-    clean = accuracy(network, images, device)
-    robust = robust_accuracy(network, images, attacker, device, seed)
-    which = f"all {count}" if count == len(data.test) else f"the first {count} of {len(data.test)}"
-    details: dict[str, Any] = {"images": f"{data.test.name}, {which}, {data.test.fingerprint}"}
-    attack = {**details, "norm": norm, "eps": adversary.eps, "attack": f"{steps}-step PGD, random start, best iterate",
-              "step size": attacker.step_size, "seed": seed}  # fmt: skip
-    split = data.test.name.replace("/", "_") + ("" if count == len(data.test) else str(count))
-    return [
-        Figure(subject, "clean_accuracy", clean, Protocol(f"clean-{split}", details)),
-        Figure(
-            subject,
-            "robust_accuracy",
-            robust,
-            Protocol(f"pgd{steps}-{norm}-{adversary.eps:g}-{split}", attack),
-        ),
-    ]

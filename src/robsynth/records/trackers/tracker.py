@@ -24,9 +24,10 @@ class Job:
 
     @property
     def tags(self) -> list[str]:
-        """Command, experiment, scale and data set."""
-        found = (self.command, self.config["experiment"], self.config["scale"], self.config["dataset"]["name"])
-        return list(dict.fromkeys(found))
+        """Command, experiment, scale and data set, as far as the command has them."""
+        data = self.config.get("dataset") or self.config["reference"]
+        found = (self.command, self.config.get("experiment"), self.config.get("scale"), data["name"])
+        return list(dict.fromkeys(filter(None, found)))
 
 
 class Tracker(Protocol):
