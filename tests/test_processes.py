@@ -316,7 +316,7 @@ def test_processes_that_slurm_started_measure_the_same_figures(made, tmp_path):
 def test_a_training_that_is_told_to_stop_goes_on_under_torchrun(tmp_path):
     """SIGTERM to the command that started the processes; then two agents, as on two machines."""
     words = ("train", "classifier.widths=[4,8,8,16]", "recipe.epochs=2", "recipe.batch_size=200", "recipe.save_every=2",
-             "adversary.steps=2", "metrics.attack_steps=1", "metrics.accuracy_count=50", "tracker=none", "out=run",
+             "adversary.steps=2", "metrics.attacks=[pgd1]", "metrics.accuracy_count=50", "tracker=none", "out=run",
              "trainer.threads=1")  # fmt: skip
     training = begun(*words, "trainer=ddp", cwd=tmp_path)
     wait_for(tmp_path / "run" / "classifier" / "last.ckpt", training)
@@ -342,7 +342,7 @@ def test_a_training_that_is_told_to_stop_goes_on_under_torchrun(tmp_path):
 
     again = robsynth(*words, cwd=tmp_path)
     assert again.json == json.loads(line)
-    assert again.stderr.count("done before") == 3
+    assert again.stderr.count("done before") == len(record["stages"])
 
 
 def test_what_cannot_be_is_refused(monkeypatch):
