@@ -84,7 +84,7 @@ def test_the_rival_is_trained_and_sampled_by_the_same_commands(trained):
     directory, _ = trained
     words = ("baseline.width=8", "baseline.epochs=1", "baseline.batch_size=500", "tracker=none")
     gan = robsynth("train", "model=baseline", *words, cwd=directory).json
-    assert gan.keys() == {"checkpoint", "record"}
+    assert gan.keys() == {"checkpoint", "card", "record", "report"}
     checkpoint = f"checkpoint={gan['checkpoint']}"
     made = robsynth("synthesize", checkpoint, "samples.count=4", "out=gan", cwd=directory)
     assert (made.json["samples"], made.json["count"]) == ("gan", 4)

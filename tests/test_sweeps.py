@@ -36,7 +36,7 @@ from test_reports import figure, without_pictures
 SWEEPS = ("training_eps", "steps_and_step_size", "seed_distribution", "inpainting_penalty")
 TINY = (
     "sweep.command=train", "sweep.objective=clean_accuracy", "classifier.widths=[4,8,8,16]", "adversary=none",
-    "recipe.epochs=1", "recipe.batch_size=500", "metrics.attack_steps=1", "metrics.accuracy_count=50", "tracker=none",
+    "recipe.epochs=1", "recipe.batch_size=500", "metrics.attacks=[pgd1]", "metrics.accuracy_count=50", "tracker=none",
 )  # fmt: skip
 # The second job's loss is no number.
 GRID = (*TINY, "sweep.figures=[robust_accuracy]", "recipe.learning_rate=0.1,1e30")
