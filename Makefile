@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIN := $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 
-.PHONY: reproduce test lint results clean
+.PHONY: reproduce test lint results benchmarks clean
 
 # The main job, then 100 photographs painted by a classifier that ships with the package, without its data set.
 reproduce: .venv/.installed
@@ -28,8 +28,25 @@ results-%: .venv/.installed
 	$(BIN)/robsynth reproduce experiment=$* out=outputs/$*
 	$(BIN)/robsynth report record=outputs/$* out=results/$* readme=README.md
 
+# Sweeps of the digits, see experiments/sweeps/README.md.
+results-sweep-%: .venv/.installed-sweeps
+	$(BIN)/robsynth sweep sweep=$* out=outputs/sweeps/$*
+	$(BIN)/robsynth report record=outputs/sweeps/$* out=results/sweeps/$*
+
+# Speed against other libraries, into results/benchmarks/, and README's figures from it. Wants a machine for itself.
+BENCHMARKS := augmentation evaluation speed
+benchmarks: $(BENCHMARKS:%=benchmarks-%)
+
+benchmarks-%: .venv/.installed-dev
+	$(BIN)/python experiments/benchmarks/$*.py
+	$(BIN)/robsynth report record=results/mnist5k out=results/mnist5k readme=README.md
+
 .venv/.installed: pyproject.toml $(CONSTRAINTS)
 	$(call install,.)
+
+.venv/.installed-sweeps: pyproject.toml $(CONSTRAINTS)
+	$(call install,.[sweeps])
+	touch .venv/.installed
 
 .venv/.installed-dev: pyproject.toml $(CONSTRAINTS)
 	$(call install,.[dev])

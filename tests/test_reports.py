@@ -352,3 +352,17 @@ def test_what_is_no_record_is_refused(tmp_path):
         (tmp_path / "record.json").write_text(content)
         with pytest.raises(RequestError, match=r"record\.json"):
             load_record(tmp_path)
+
+
+def test_a_readmes_text_block_holds_the_file(tmp_path):
+    (tmp_path / "some.md").write_text("what was measured\n")
+    record = ROOT / "results" / "mnist5k" / "record.json"
+    (tmp_path / "record.json").write_bytes(record.read_bytes())
+    readme = tmp_path / "README.md"
+    readme.write_text(
+        "<!-- text: some.md -->\nold\n<!-- end of text -->\n<!-- figures: record.json -->\n<!-- end of figures -->"
+    )
+    assert fill_readme(readme).startswith("<!-- text: some.md -->\n\nwhat was measured\n\n<!-- end of text -->\n")
+    (tmp_path / "some.md").unlink()
+    with pytest.raises(RequestError, match=r"some\.md cannot be read"):
+        fill_readme(readme)

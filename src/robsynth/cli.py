@@ -22,6 +22,7 @@ COMMANDS = {
     "report": "tables and the HTML page from a record alone",
     "runs": "the runs that are here: listed, filtered and compared by their records",
     "convert": "a checkpoint of the authors' library, or bare weights, into one of ours",
+    "sweep": "many runs over settings, and one comparison: grid or Optuna, here, by Slurm or on Ray",
     "doctor": "what is here, and what to do about what is missing",
 }
 
@@ -55,6 +56,8 @@ measures, records and reports. Started again it goes on where it was; what is fi
   seed=0  device=auto|cpu|cuda  precision=auto|fp32|bf16  debug=true
   tracker=wandb|tensorboard|csv|none  tracker.mode=auto|offline|online tracker.project= tracker.group= (W&B's)
   dataset= classifier= adversary= recipe.KEY= judge.KEY= baseline.KEY= tasks.TASK.KEY= samples.KEY= metrics.KEY=
+  dataset.validation=N        the last N training images in the place of the test images, to choose settings on
+  judge.checkpoint=FILE       a trained judge
   curves.steps=[..] curves.eps=[..]  generation measured along these, with curves.count images each
 
 examples:
@@ -204,7 +207,7 @@ usage: robsynth report [KEY=VALUE ...]
 
 Renders tables, plots and a self-contained HTML page from a record and the pictures beside it, or compares records.
 
-  record=PATH                 a record.json or its directory (the newest below outputs/ unless given)
+  record=PATH                 a record.json or its directory (the newest below outputs/ unless given), or a sweep's
   records=[PATH,PATH,...]     several to compare: the settings and figures that differ, pictures side by side; runs that
                               differ in nothing but the seed become mean and standard deviation
   out=DIR                     where (report/ beside the record unless given)
@@ -260,6 +263,39 @@ example:
 
 stdout: {"checkpoint", "sha1"}
 """,
+    "sweep": """\
+usage: robsynth sweep [sweep=NAME] [KEY=a,b,c ...] [KEY=VALUE ...]
+
+Runs `robsynth reproduce` or `train` with many settings, each in a process and a directory of its own, and compares
+them: the best setting, which parameter matters, figures against parameters. Started again it goes on where it was:
+finished jobs are not run again, unfinished ones resume, those of a grid that failed are tried again.
+
+  sweep=training_eps|steps_and_step_size|seed_distribution|inpainting_penalty
+                              ready-made (experiments/sweeps/README.md); grid (default) or tpe: whatever is asked for
+  KEY=a,b,c                   a parameter, for the jobs; also range(1,10), choice(a,b); for TPE interval(0.1,1) and
+                              tag(log,interval(0.1,1))
+  KEY=VALUE                   for all jobs, as for `robsynth reproduce`; scale=smoke tries a sweep in minutes
+  sweep.command=reproduce|train
+  sweep.objective=FIGURE      what is best: [SUBJECT/]METRIC of the jobs' records
+  sweep.figures=[FIGURE,...]  shown beside it
+  sweep.trials=20 sweep.seed=0  of TPE (Optuna)
+  sweep.pruning.name=none|median  ends trials of TPE that are worse than the median, by
+  sweep.pruning.history=COLUMN    a column of the training's history, e.g. held_out_robust_accuracy, or by
+  sweep.pruning.images=[50,100]   the objective of so many first images; sweep.pruning.startup=5 sweep.pruning.warmup=0
+  sweep.prepare.NAME=[WORD,...]   a `robsynth train` of these words before all jobs; {NAME} in sweep.words is its file
+  launcher=local|joblib|submitit_local|submitit_slurm|ray
+  launcher.jobs=2             at once; launcher.cpus= launcher.gpus= (Slurm, Ray) launcher.partition= launcher.account=
+                              launcher.minutes= launcher.memory_gb= (Slurm) launcher.address= (Ray)
+  out=DIR  force=true  debug=true
+
+examples:
+  robsynth sweep adversary.eps=0.5,1,2 scale=smoke
+  robsynth sweep sweep=inpainting_penalty launcher=joblib launcher.jobs=2
+  robsynth sweep sweep=tpe sweep.trials=30 'tasks.generation.step_size=tag(log,interval(0.05,1))' checkpoint=FILE
+  robsynth sweep sweep=training_eps launcher=submitit_slurm launcher.partition=gpu launcher.gpus=1
+
+stdout: {"sweep", "directory", "record", "report", "best", "importance", "jobs"}
+""",
     "doctor": """\
 usage: robsynth doctor
 
@@ -271,7 +307,7 @@ stdout: the same as JSON
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; the exit status is 0, 1 for a failure, 2 for a request that cannot be met."""
+    """Run a command; the exit status is 0, 1 for a failure, 2 for what cannot be met, 3 for a pruned trial."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         width = max(map(len, COMMANDS))
@@ -293,7 +329,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(command: str, words: list[str]) -> int:
-    from robsynth.errors import RequestError, RunError, status_of
+    from robsynth.errors import Pruned, RequestError, RunError, status_of
     from robsynth.processes import Elsewhere
 
     debug = "debug=true" in (word.lower() for word in words)
@@ -306,6 +342,8 @@ def _run(command: str, words: list[str]) -> int:
         return 0
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on from here", 130)
+    except Pruned as reason:
+        return _complain(str(reason), status_of(reason))
     except SystemExit as stopped:
         if stopped.code != TERMINATED:
             raise
@@ -327,17 +365,20 @@ def _terminate(*_: Any) -> None:
 
 def _result(command: str, words: list[str]) -> dict[str, Any] | None:
     """What the command says; None where another process of the run says it."""
-    from robsynth.compose import load_config, resolved
+    from robsynth.compose import load_config, resolved, split_words
 
-    config = load_config(
-        command, [word for word in words if not word.startswith(("--cfg", "--plan")) and word != "job"]
-    )
+    keys = [word for word in words if not word.startswith(("--cfg", "--plan")) and word != "job"]
+    keys, jobs = split_words(keys) if command == "sweep" else (keys, [])
+    config = load_config(command, keys)
     if any(word.startswith("--cfg") for word in words):
         return resolved(config)
     if "--plan" in words:
         return _plan(command, config)
+    command_module = importlib.import_module(f"robsynth.commands.{command}")
+    if command == "sweep":
+        return command_module.run(config, jobs)
     if not hasattr(config, "trainer"):
-        return importlib.import_module(f"robsynth.commands.{command}").run(config)
+        return command_module.run(config)
     from robsynth import launch, processes
     from robsynth.machine import resolve_device
 
@@ -346,7 +387,7 @@ def _result(command: str, words: list[str]) -> dict[str, Any] | None:
         launch.start(count, [command, *words])
         return None
     with launch.member(config.trainer, device):
-        result = importlib.import_module(f"robsynth.commands.{command}").run(config)
+        result = command_module.run(config)
         return result if processes.is_first() else None
 
 

@@ -22,6 +22,7 @@ from robsynth.config import (
     ReportConfig,
     RunsConfig,
     StatisticsConfig,
+    SweepConfig,
     check,
 )  # fmt: skip
 from robsynth.errors import RequestError
@@ -33,6 +34,7 @@ ROOTS = {
     "statistics": StatisticsConfig,
     "report": ReportConfig,
     "runs": RunsConfig,
+    "sweep": SweepConfig,
     "convert": ConvertConfig,
     "doctor": DoctorConfig,
 }
@@ -94,6 +96,12 @@ def load_config(command: str, overrides: list[str]) -> Any:
     config = _compose(root, words)
     check(config)
     return config
+
+
+def split_words(words: list[str]) -> tuple[list[str], list[str]]:
+    """The words of a command line of `sweep` that are its own, and those of its jobs."""
+    own = [word for word in words if word.split("=")[0].split(".")[0] in SweepConfig.__dataclass_fields__]
+    return own, [word for word in words if word not in own]
 
 
 # What a word of the command line is short for.

@@ -1,4 +1,7 @@
-"""The two ways a command may end badly, each with one line for the user."""
+"""How a command may end before it is done, each with one line for the user."""
+
+# The exit status of a trial that was pruned.
+PRUNED = 3
 
 
 class RequestError(Exception):
@@ -12,8 +15,13 @@ class RunError(Exception):
     """A well-formed request failed on the way, e.g. on a full disk (exit status 1)."""
 
 
+class Pruned(Exception):
+    """A trial of a sweep that is not worth going on with (exit status `PRUNED`); no failure."""
+
+
 def status_of(error: BaseException) -> int:
     """The exit status of a command that this ended."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
-    return 130 if isinstance(error, KeyboardInterrupt) else 2 if isinstance(error, RequestError) else 1
+    statuses = {KeyboardInterrupt: 130, RequestError: 2, Pruned: PRUNED}
+    return next((status for kind, status in statuses.items() if isinstance(error, kind)), 1)

@@ -13,7 +13,7 @@ import torch
 
 from robsynth import processes
 from robsynth.config import Trainer
-from robsynth.errors import RequestError, RunError
+from robsynth.errors import PRUNED, Pruned, RequestError, RunError
 
 # CPU processes of trainer=ddp, unless trainer.processes says how many.
 CPU_PROCESSES = 2
@@ -153,6 +153,8 @@ def _as_here(rank: int, failure: Any) -> BaseException:
         return RunError(f"process {rank} {how}; the same command goes on from here")
     if not os.path.isfile(failure.error_file):
         return RunError(f"process {rank} lost its connection to the others; the same command goes on from here")
+    if status == PRUNED:
+        return Pruned(failure.message)
     if status == 2:
         return RequestError(failure.message)
     return RunError(failure.message if rank == 0 else f"process {rank}: {failure.message}")

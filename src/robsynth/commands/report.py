@@ -5,7 +5,9 @@ from robsynth.config import ReportConfig
 from robsynth.errors import RequestError
 from robsynth.files import writable_directory, write_text
 from robsynth.records.record import FILE
+from robsynth.records.sweep import is_sweep
 from robsynth.reports import compare, fill_readme, render
+from robsynth.reports.sweep import render_sweep
 
 
 def run(config: ReportConfig) -> dict[str, Any]:
@@ -21,6 +23,8 @@ def run(config: ReportConfig) -> dict[str, Any]:
 def _report(config: ReportConfig) -> dict[str, Path]:
     record = Path(config.record) if config.record else _newest(Path("outputs"))
     beside = record if record.is_dir() else record.parent
+    if is_sweep(record):
+        return render_sweep(record, writable_directory(config.out or beside / "report"))
     return render(record, writable_directory(config.out or beside / "report"))
 
 

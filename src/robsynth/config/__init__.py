@@ -19,6 +19,7 @@ from robsynth.config.devices import Trainer
 from robsynth.config.fields import check, choice, number
 from robsynth.config.measuring import ATTACK, Curves, Metrics, Samples, Tracker
 from robsynth.config.networks import ARCHITECTURES, FOREIGN, Dataset, Network
+from robsynth.config.sweeps import Launcher, Pruning, Sweep, SweepConfig
 from robsynth.config.tasks import (
     TASKS,
     ClassTask,
@@ -54,8 +55,10 @@ __all__ = [
     "Generation",
     "Inpainting",
     "Judge",
+    "Launcher",
     "Metrics",
     "Network",
+    "Pruning",
     "Recipe",
     "ReportConfig",
     "RunsConfig",
@@ -64,6 +67,8 @@ __all__ = [
     "Stage",
     "StatisticsConfig",
     "SuperResolution",
+    "Sweep",
+    "SweepConfig",
     "Task",
     "Tracker",
     "Trainer",

@@ -34,7 +34,8 @@ def check(config: Any, prefix: str = "") -> None:
             check(value, f"{key}.")
         elif isinstance(value, dict):
             for name, part in value.items():
-                check(part, f"{key}.{name}.")
+                if is_dataclass(part):
+                    check(part, f"{key}.{name}.")
         elif value == [] and not item.metadata.get("empty"):
             raise RequestError(f"{key}: found an empty list, allowed: one or more")
         else:

@@ -23,6 +23,7 @@ class Dataset:
     classes: list[str] | None = None
     mean: list[float] | None = field(default=None, metadata={"least": 0, "most": 1})
     std: list[float] | None = field(default=None, metadata={"above": 0})
+    validation: int | None = field(default=None, metadata={"least": 1})
 
 
 # Each network, and the settings that it is built from; the last three bring their own weights.

@@ -94,9 +94,10 @@ class Recipe:
 
 @dataclass
 class Judge:
-    """A standard classifier that says what it sees; "none" does without."""
+    """A standard classifier that says what it sees; "none" does without. With a `checkpoint` none is trained."""
 
     name: str = choice("residual", "none")
+    checkpoint: str | None = None
     network: Network = field(default_factory=Network)
     recipe: Recipe = field(default_factory=Recipe)
 

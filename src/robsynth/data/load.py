@@ -31,6 +31,21 @@ def load_data(settings: Dataset) -> DataSet:
     RequestError
         If it cannot be found, a class has no image, a label is out of range, or an image cannot be read.
     """
+    data = _load(settings)
+    return data if settings.validation is None else _for_validation(data, settings.validation)
+
+
+def _for_validation(data: DataSet, count: int) -> DataSet:
+    """The last `count` training images in the place of the test images; of another name, so that figures are too."""
+    rest, classes = len(data.train) - count, len(data.label_names)
+    if rest < classes:
+        raise RequestError(f"dataset.validation: found {count}, allowed: at most {len(data.train) - classes}")
+    name = f"{data.name}-validation{count}"
+    train = data.train.subset(torch.arange(rest), f"{name}/train")
+    return DataSet(name, train, data.train.subset(torch.arange(rest, rest + count), f"{name}/test"), data.source)
+
+
+def _load(settings: Dataset) -> DataSet:
     if settings.name == "mnist5k":
         for key in ("root", "hub", "size", "classes"):
             if (value := getattr(settings, key)) is not None:

@@ -56,12 +56,12 @@ def _curves(figures: Figures) -> Iterator[Plot]:
     points = [figure for figure in points if figure["metric"] != ROBUST]
     for setting in dict.fromkeys(key for figure in points for key in figure["at"]):
         panels = _by_protocol([figure for figure in points if setting in figure["at"]])
-        canvas, axes = _panels(len(panels))
+        canvas, axes = empty_panels(len(panels))
         for panel, ((metric, _), found) in zip(axes, panels.items(), strict=True):
             _curve(panel, setting, found)
             panel.set(title=metric_title(metric), xlabel=setting)
-        caption = f"Against {setting}, with 95 % intervals or else standard deviations. {_protocols(panels)}"
-        yield Plot(f"against_{setting}", caption, _png(canvas))
+        caption = f"Against {setting}, with 95 % intervals or else standard deviations. {protocols_of(panels)}"
+        yield Plot(f"against_{setting}", caption, as_png(canvas))
 
 
 def _curve(axes: "Axes", setting: str, figures: Figures) -> None:
@@ -80,7 +80,7 @@ def _line(axes: "Axes", label: str, setting: str, figures: Figures) -> None:
     figures = sorted(figures, key=lambda figure: figure["at"][setting])
     at = [figure["at"][setting] for figure in figures]
     (line,) = axes.plot(at, [figure["value"] for figure in figures], marker="o", markersize=4, label=label)
-    bounds = [(place, *_bounds(figure)) for place, figure in zip(at, figures, strict=True)]
+    bounds = [(place, *bounds_of(figure)) for place, figure in zip(at, figures, strict=True)]
     # An interval by bootstrap need not hold its figure, so it is a line of its own and no error of the point.
     axes.vlines(*zip(*bounds, strict=True), color=line.get_color(), alpha=0.5)
 
@@ -95,7 +95,7 @@ def _robustness(figures: Figures) -> Iterator[Plot]:
             panels.setdefault(images, {}).setdefault(label, []).append(figure)
     if not panels:
         return
-    canvas, axes = _panels(len(panels))
+    canvas, axes = empty_panels(len(panels))
     for panel, (images, lines) in zip(axes, panels.items(), strict=True):
         for label, found in lines.items():
             _line(panel, label, "eps", found)
@@ -104,10 +104,10 @@ def _robustness(figures: Figures) -> Iterator[Plot]:
     protocols = dict.fromkeys(figure["protocol"] for lines in panels.values() for found in lines.values()
                               for figure in found)  # fmt: skip
     caption = "Accuracy under attack against eps, clean at 0, with 95 % intervals. Protocols: "
-    yield Plot("robustness", caption + ", ".join(f"`{protocol}`" for protocol in protocols), _png(canvas))
+    yield Plot("robustness", caption + ", ".join(f"`{protocol}`" for protocol in protocols), as_png(canvas))
 
 
-def _bounds(figure: Mapping[str, Any]) -> tuple[float, float]:
+def bounds_of(figure: Mapping[str, Any]) -> tuple[float, float]:
     if interval := interval_of(figure):
         return interval
     spread = figure.get("spread") or 0.0
@@ -120,7 +120,7 @@ def _classes(figures: Figures) -> Iterator[Plot]:
     panels = _by_protocol(found)
     for number, ((metric, protocol), of_subjects) in enumerate(panels.items()):
         names = list(dict.fromkeys(name for figure in of_subjects for name in figure["per_class"]))
-        canvas, axes = _panels(len(of_subjects), height=2.0, share=True)
+        canvas, axes = empty_panels(len(of_subjects), height=2.0, share=True)
         for panel, figure in zip(axes, of_subjects, strict=True):
             panel.bar(range(len(names)), [figure["per_class"].get(name, 0) for name in names], color="C0")
             panel.axhline(figure["value"], color="0.3", linewidth=1, linestyle="--")
@@ -129,7 +129,7 @@ def _classes(figures: Figures) -> Iterator[Plot]:
             panel.set_xticks(range(len(names)) if len(names) <= NAMED else [])
             panel.set_xticklabels(names if len(names) <= NAMED else [], rotation=40, ha="right")
         caption = f"{METRICS[metric].title}, class by class; dashed: over all. Protocol: `{protocol}`"
-        yield Plot(f"by_class_{number + 1}_{metric}", caption, _png(canvas))
+        yield Plot(f"by_class_{number + 1}_{metric}", caption, as_png(canvas))
 
 
 def _trainings(history: Mapping[str, Sequence[Mapping[str, float]]]) -> Iterator[Plot]:
@@ -137,14 +137,14 @@ def _trainings(history: Mapping[str, Sequence[Mapping[str, float]]]) -> Iterator
     parts = {name: rows for name, rows in history.items() if rows}
     if not parts:
         return
-    canvas, axes = _panels(len(parts))
+    canvas, axes = empty_panels(len(parts))
     for panel, (name, rows) in zip(axes, parts.items(), strict=True):
         for key in sorted({key for row in rows for key in row} - HIDDEN):
             told = [row for row in rows if key in row]
             panel.plot([row["epoch"] for row in told], [row[key] for row in told], label=key, marker=".")
         panel.set(title=f"{name.replace('_', ' ')} ({rows[-1]['cpu_seconds']:.0f} CPU s)", xlabel="epoch")
         panel.legend()
-    yield Plot("training", "Training, epoch by epoch", _png(canvas))
+    yield Plot("training", "Training, epoch by epoch", as_png(canvas))
 
 
 def _by_protocol(figures: Figures) -> dict[tuple[str, str], Figures]:
@@ -155,11 +155,11 @@ def _by_protocol(figures: Figures) -> dict[tuple[str, str], Figures]:
     return found
 
 
-def _protocols(panels: Mapping[tuple[str, str], Figures]) -> str:
+def protocols_of(panels: Mapping[tuple[str, str], Figures]) -> str:
     return "Protocols: " + "; ".join(f"{METRICS[metric].title}: `{protocol}`" for metric, protocol in panels)
 
 
-def _panels(count: int, height: float = PANEL[1], share: bool = False) -> "tuple[Figure, list[Axes]]":
+def empty_panels(count: int, height: float = PANEL[1], share: bool = False) -> "tuple[Figure, list[Axes]]":
     """An empty figure with `count` panels in rows of three."""
     from matplotlib.figure import Figure
 
@@ -171,7 +171,7 @@ def _panels(count: int, height: float = PANEL[1], share: bool = False) -> "tuple
     return figure, list(axes[:count])
 
 
-def _png(figure: "Figure") -> bytes:
+def as_png(figure: "Figure") -> bytes:
     content = io.BytesIO()
     figure.savefig(content, format="png", metadata={"Software": None})
     return content.getvalue()

@@ -10,6 +10,7 @@ from robsynth.reports.published import results_table
 from robsynth.reports.tables import Table, all_tables, unavailable
 
 RESULTS = re.compile(r"(<!-- results of the paper: (\S+) -->\n).*?(<!-- end of results -->)", re.S)
+TEXT = re.compile(r"(<!-- text: (\S+) -->\n).*?(<!-- end of text -->)", re.S)
 BLOCK = re.compile(r"(<!-- figures: (\S+?)(?:: ([^>]+))? -->\n).*?(<!-- end of figures -->)", re.S)
 
 
@@ -23,12 +24,19 @@ def _chosen(tables: list[Table], titles: str | None, readme: Path) -> list[Table
     return [by_title[name] for name in names]
 
 
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise RequestError(f"readme: {path} cannot be read ({error.strerror})") from None
+
+
 def fill_readme(readme: Path) -> str:
     """`readme` with each block between `<!-- figures: RECORD -->` and `<!-- end of figures -->` rendered anew.
 
     `<!-- figures: RECORD: TITLE; TITLE -->` has the tables of these titles alone. So is the block between
-    `<!-- results of the paper: PUBLISHED -->` and `<!-- end of results -->`. RECORD and PUBLISHED are paths relative
-    to the readme.
+    `<!-- results of the paper: PUBLISHED -->` and `<!-- end of results -->`, and between `<!-- text: FILE -->` and
+    `<!-- end of text -->` stands the file, itself rendered from a record. All paths are relative to the readme.
     """
 
     def block(match: re.Match[str]) -> str:
@@ -42,11 +50,10 @@ def fill_readme(readme: Path) -> str:
         table = results_table(readme.parent / match[2], readme.parent)
         return f"{match[1]}\n{markdown(table)}\n\n{match[3]}"
 
-    try:
-        text = readme.read_text()
-    except OSError as error:
-        raise RequestError(f"readme: {readme} cannot be read ({error.strerror})") from None
-    filled, found = BLOCK.subn(block, RESULTS.sub(results, text))
+    def file(match: re.Match[str]) -> str:
+        return f"{match[1]}\n{_read(readme.parent / match[2])}\n{match[3]}"
+
+    filled, found = BLOCK.subn(block, TEXT.sub(file, RESULTS.sub(results, _read(readme))))
     if not found:
         raise RunError(f"{readme}: has no block <!-- figures: RECORD --> to fill")
     return filled

@@ -33,12 +33,12 @@ def render(record_path: Path, out: Path) -> dict[str, Path]:
     source = record_path if record_path.is_dir() else record_path.parent
     pictures = [{**picture, "content": read_picture(source / picture["file"])} for picture in record.pictures]
     if not out.resolve().is_relative_to(source.resolve()):
-        _copy(source / FILE if record_path.is_dir() else record_path, out / FILE)
+        copy_file(source / FILE if record_path.is_dir() else record_path, out / FILE)
         for picture in record.pictures:
-            _copy(source / picture["file"], out / picture["file"])
+            copy_file(source / picture["file"], out / picture["file"])
     plots, published = all_plots(record), beside_ours(record)
     for plot in plots:
-        _write_bytes(out / "plots" / f"{plot.name}.png", plot.png)
+        write_bytes(out / "plots" / f"{plot.name}.png", plot.png)
     texts = {
         "tables.md": _markdown(record, published),
         "tables.tex": latex([*all_tables(record), *published, costs_table(record)]),
@@ -50,12 +50,12 @@ def render(record_path: Path, out: Path) -> dict[str, Path]:
     return dict(zip(("tables", "latex", "figures", "page"), (out / name for name in texts), strict=True))
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy_file(source: Path, target: Path) -> None:
     with source.open("rb") as file:
         write_atomically(target, lambda copy: shutil.copyfileobj(file, copy))
 
 
-def _write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes) -> None:
     write_atomically(path, lambda file: file.write(content))
 
 

@@ -57,6 +57,8 @@ class Cost:
 def plan(config: Config, device: torch.device, precision: str) -> dict[str, Any]:
     """The stages of `robsynth reproduce` with these settings."""
     train_size, test_size, classes = _sizes(config.dataset)
+    if held_out := config.dataset.validation:
+        train_size, test_size = train_size - held_out, held_out
     network = _network(config, classes)
     cost = _measure(network, _shape(config.dataset), device, precision)
     steps: list[Step] = []
@@ -74,7 +76,7 @@ def plan(config: Config, device: torch.device, precision: str) -> dict[str, Any]
         settings, (at,) = replace(config.tasks["generation"], **point), point.items()
         name = f"generation at {at[0]} {at[1]:g}"
         steps.append(_synthesis(name, settings, config.curves.count, config.samples.batch_size, cost))
-    if config.judge.name != "none":
+    if config.judge.name != "none" and config.judge.checkpoint is None:
         steps.append(
             Step("train judge", f"{config.judge.recipe.epochs} epochs, another network: not counted", 0, 0, 0, 0)
         )

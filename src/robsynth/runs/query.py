@@ -8,6 +8,7 @@ from typing import Any
 
 from robsynth.errors import RequestError
 from robsynth.metrics.figures import METRICS
+from robsynth.records.record import Record
 from robsynth.runs.catalogue import LocalRun
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -24,7 +25,7 @@ class Wanted:
     subject: str | None = None
     protocol: str | None = None
 
-    def of(self, run: LocalRun) -> dict[str, Any] | None:
+    def of(self, run: LocalRun | Record) -> dict[str, Any] | None:
         """The figure, if the run has it; points of curves do not count."""
         return next((figure for figure in run.figures if self._fits(figure)), None)
 

@@ -28,6 +28,7 @@ from robsynth.runs.run import Run, now
 from robsynth.runs.synthesis import Studio, open_studio, sample_generator, synthesize
 from robsynth.runs.training import check_classes, train_baseline, train_classifier
 from robsynth.samples import Samples, SampleStore, open_samples
+from robsynth.sweeps.trial import open_trial
 
 REAL, RIVAL = "real held-out images", "wgan_gp"
 # What a training's network is called in figures, where it is not the training's name.
@@ -68,7 +69,7 @@ class Reproduction:
                         device=self.device, precision=self.precision, tracking=self.tracking)  # fmt: skip
         if self.trains:
             self._stage_training("classifier", partial(train, "classifier", c.classifier, c.adversary, c.recipe))
-        if self.has_judge:
+        if self.has_judge and c.judge.checkpoint is None:
             self._stage_training("judge", partial(train, "judge", c.judge.network, STANDARD, c.judge.recipe))
         if self.has_rival:
             rival = partial(train_baseline, self.run, c.baseline, self.data, *where)
@@ -81,6 +82,14 @@ class Reproduction:
     def _checkpoint(self, name: str) -> Path:
         return self.run.directory / self.trained[name]["checkpoint"]
 
+    @property
+    def judge(self) -> Path | None:
+        """The judge's file, trained here or given."""
+        if not self.has_judge:
+            return None
+        given = self.config.judge.checkpoint
+        return self._checkpoint("judge") if given is None else find_checkpoint(given, "judge.checkpoint")
+
     @cached_property
     def studio(self) -> Studio:
         checkpoint = self._checkpoint("classifier") if self.trains else None
@@ -92,8 +101,8 @@ class Reproduction:
 
         def work() -> dict[str, Any]:
             subjects = {"robust classifier": (self.studio.network, self.studio.about)}
-            if self.has_judge:
-                subjects["judge"] = load_classifier(self._checkpoint("judge"))
+            if self.judge is not None:
+                subjects["judge"] = load_classifier(self.judge, "judge.checkpoint")
             figures: list[Figure] = []
             warnings: list[str] = []
             for subject, (network, about) in subjects.items():
@@ -117,7 +126,7 @@ class Reproduction:
             self.run.stage(name, files)
 
         for task in c.select:
-            stage(f"synthesize {task}", partial(synthesize, self.studio, task, directory / task))
+            stage(f"synthesize {task}", partial(self._synthesize, task, directory / task))
         for point in curve_points(c):
             at = studio_at(self.studio, point)
             stage(f"synthesize at {_said(point)}", partial(synthesize, at, "generation", directory / _said(point)))
@@ -128,14 +137,24 @@ class Reproduction:
             )  # fmt: skip
             stage(f"sample {RIVAL}", rival)
 
+    def _synthesize(self, task: str, directory: Path) -> SampleStore:
+        """A task's images, of which the sweep that this run may be a trial of sees the first ones early."""
+
+        def show(store: SampleStore) -> None:
+            open_trial().images(task, store, lambda first: self.evaluation.at({"images": len(first)}, task, first))
+
+        store = synthesize(self.studio, task, directory, on_shard=show)
+        # Once more for those that a killed run left without a word.
+        show(store)
+        return store
+
     def opened(self, name: str) -> Samples:
         return open_samples(self.run.directory / "samples" / name)
 
     @cached_property
     def evaluation(self) -> Evaluation:
         c = self.config
-        judge = self._checkpoint("judge") if self.has_judge else None
-        return open_evaluation(c.metrics, self.device, self.precision, self.data, judge=judge)
+        return open_evaluation(c.metrics, self.device, self.precision, self.data, judge=self.judge)
 
     def measure(self) -> None:
         """Every figure of every set of images, and of what each task was given."""
@@ -268,5 +287,7 @@ def open_reproduction(config: Config, device: torch.device, precision: str) -> R
     extra = {"precision": precision, "device": device.type, "data": data.fingerprint}
     if named:
         extra["classifier"] = file_sha1(find_checkpoint(named))
+    if config.judge.checkpoint:
+        extra["judge"] = file_sha1(find_checkpoint(config.judge.checkpoint, "judge.checkpoint"))
     run = Run("reproduce", config, extra)
     return Reproduction(config, run, data, device, precision, run.tracking(config))

@@ -13,11 +13,12 @@ import torch
 from robsynth import __version__, processes
 from robsynth.compose import resolved, to_yaml
 from robsynth.config import Common, Config, EvaluateConfig
-from robsynth.errors import RequestError, RunError
+from robsynth.errors import Pruned, RequestError, RunError
 from robsynth.files import digest, read_json, writable_directory, write_json, write_text
 from robsynth.progress import say
 from robsynth.records.provenance import git_commit, peak_memory_gb
 from robsynth.records.trackers import Job, Tracking
+from robsynth.sweeps.trial import open_trial
 
 MANIFEST, STAGES = "run.json", "stages"
 # Of the last attempt, if it failed.
@@ -49,13 +50,13 @@ class Run:
         writable_directory(self.directory)
         manifest_path = self.directory / MANIFEST
         if config.force:
-            _clear(self.directory)
+            clear(self.directory)
         if manifest_path.exists():
             manifest = read_json(manifest_path)
             if manifest.get("identity") != identity:
                 raise RequestError(
                     f"out: {self.directory} holds a run of other settings "
-                    f"({_difference(manifest.get('identity'), identity)}); allowed: force=true, or another out"
+                    f"({difference(manifest.get('identity'), identity)}); allowed: force=true, or another out"
                 )
         else:
             others = [path.name for path in self.directory.iterdir() if not path.name.startswith(".")]
@@ -82,7 +83,7 @@ class Run:
             wall, cpu = time.perf_counter(), time.process_time()
             try:
                 result = processes.once(work) if alone else work()
-            except processes.Elsewhere:
+            except (processes.Elsewhere, Pruned):
                 raise
             except Exception as error:
                 self._keep(error, name)
@@ -130,7 +131,8 @@ class Run:
 
     def tracking(self, config: Config | EvaluateConfig) -> Tracking:
         """The run's log, to be entered around its work."""
-        return Tracking(Job(self.name, self.command, self.started, self.directory, resolved(config), config.tracker))
+        job = Job(self.name, self.command, self.started, self.directory, resolved(config), config.tracker)
+        return Tracking(job, open_trial().history)
 
     def relative(self, path: Path) -> str:
         return path.relative_to(self.directory).as_posix()
@@ -140,15 +142,15 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _clear(directory: Path) -> None:
+def clear(directory: Path, manifest: str = MANIFEST) -> None:
     """Remove a run, and nothing that is not one."""
-    if (directory / MANIFEST).exists():
+    if (directory / manifest).exists():
         for path in directory.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _difference(old: Any, new: Any, key: str = "") -> str:
+def difference(old: Any, new: Any, key: str = "") -> str:
     if isinstance(old, dict) and isinstance(new, dict):
-        parts = (_difference(old.get(name), new.get(name), f"{key}.{name}") for name in sorted({*old, *new}))
+        parts = (difference(old.get(name), new.get(name), f"{key}.{name}") for name in sorted({*old, *new}))
         return ", ".join(part for part in parts if part)
     return "" if old == new else f"{key.removeprefix('.config').lstrip('.')} {old} instead of {new}"

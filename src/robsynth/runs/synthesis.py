@@ -200,9 +200,13 @@ def _nothing(store: SampleStore) -> AbstractContextManager[None]:
 
 
 def synthesize(
-    studio: Studio, task: str, directory: Path, force: bool = False, around: Around = _nothing
-) -> SampleStore:
-    """Fill a sample store with a task's images, each process its shards; those that are there are kept."""
+    studio: Studio, task: str, directory: Path, force: bool = False, around: Around = _nothing,
+    on_shard: Callable[[SampleStore], None] = lambda store: None,
+) -> SampleStore:  # fmt: skip
+    """Fill a sample store with a task's images, each process its shards; those that are there are kept.
+
+    `on_shard` is called after each, or where several processes share them once at the end.
+    """
     synthesis = studio.synthesis(task)
     for stage, settings in enumerate(stages(synthesis.settings)):
         # Refuses what cannot be asked for before anything is written.
@@ -224,7 +228,12 @@ def synthesize(
     with around(store):
         for shard in track(processes.mine(store.missing()), task):
             store.write(shard, _arrays(synthesis, store.shards[shard]))
+            if processes.count() == 1:
+                on_shard(store)
         processes.barrier()
+        if processes.count() > 1:
+            # Several processes fill it in no order, so it is looked at once, when it is full.
+            processes.once(lambda: on_shard(store))
     return store
 
 

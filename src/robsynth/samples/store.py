@@ -9,7 +9,7 @@ import numpy as np
 from robsynth.errors import RequestError
 from robsynth.files import read_json, write_atomically, write_json
 from robsynth.samples.arrays import ArrayFile, ArraySamples, names_in
-from robsynth.samples.source import FIELDS, Samples
+from robsynth.samples.source import FIELDS, MemorySamples, Samples
 
 MANIFEST = "store.json"
 FORMAT = "robsynth-samples-1"
@@ -97,6 +97,16 @@ def open_store(directory: Path) -> Samples:
         raise RequestError(f"{directory / MANIFEST}: a store of no images; allowed: at least one")
     files = [_shard(store.path(shard), len(rows)) for shard, rows in enumerate(store.shards)]
     return ArraySamples(directory.name, files)
+
+
+def first_images(store: SampleStore, count: int) -> Samples | None:
+    """The first `count` images of a store that may be unfinished, in memory; None until they are all there."""
+    needed = [shard for shard, rows in enumerate(store.shards) if rows.start < count]
+    if count > store.count or not all(store.path(shard).exists() for shard in needed):
+        return None
+    files = [_shard(store.path(shard), len(store.shards[shard])) for shard in needed]
+    name = store.directory.name
+    return MemorySamples(name, ArraySamples(name, files).first(count))
 
 
 def _shard(path: Path, rows: int) -> dict[str, ArrayFile]:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from robsynth.errors import RequestError, status_of
+from robsynth.errors import Pruned, RequestError, status_of
 from robsynth.files import digest, read_json, write_json
 from robsynth.processes import is_first
 from robsynth.progress import say
@@ -28,10 +28,11 @@ class Tracking:
     """Logs a run while it goes on, in one process of it, and ends the log however the run ends.
 
     A tracker that fails costs one line and its log, never the run. A run that was logged whole is not logged again.
+    `listen` hears every training's history too, and may end the run by what it raises.
     """
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    def __init__(self, job: Job, listen: Callable[[str, Rows], None] = lambda training, rows: None) -> None:
+        self._job, self._listen = job, listen
         self._tracker: Tracker | None = None
         self._wanted = job.settings.name in TRACKERS and is_first()
         self._logged: str | None = None
@@ -44,6 +45,10 @@ class Tracking:
 
     def history(self, training: str, rows: Rows) -> None:
         """All epochs of a training so far."""
+        self._log_history(training, rows)
+        self._listen(training, rows)
+
+    def _log_history(self, training: str, rows: Rows) -> None:
         self._try(lambda tracker: tracker.history(training, rows))
 
     def record(self, record: Record) -> None:
@@ -54,12 +59,14 @@ class Tracking:
         if self._tracker is None:
             self._open()
         for training, rows in record.history.items():
-            self.history(training, rows)
+            self._log_history(training, rows)
         self._try(lambda tracker: tracker.record(record))
         self._logged = content
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        left = self._try(lambda tracker: tracker.close(0 if error is None else status_of(error)))
+        # A trial that was pruned did what it was for.
+        status = 0 if error is None or isinstance(error, Pruned) else status_of(error)
+        left = self._try(lambda tracker: tracker.close(status))
         if left is not None and error is None:
             mark = {"tracker": self._settings, "content": self._logged, "files": left}
             write_json(self._job.directory / MARK, mark)
