@@ -42,7 +42,7 @@ def test_both_libraries_train_and_say_what_it_took(measured):
     for row in rows:
         assert len(row["images_per_second"]) == 1
         assert row["images_per_second"][0] > 0
-        assert 0 <= row["robust"] <= row["clean"] + 0.1
+        assert 0 <= row["robust"] <= row["clean"] <= 1
         assert row["peak_gb"] > 0.1
 
 

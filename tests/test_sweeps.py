@@ -36,7 +36,7 @@ from test_reports import figure, without_pictures
 SWEEPS = ("training_eps", "steps_and_step_size", "seed_distribution", "inpainting_penalty")
 TINY = (
     "sweep.command=train", "sweep.objective=clean_accuracy", "classifier.widths=[4,8,8,16]", "adversary=none",
-    "recipe.epochs=1", "recipe.batch_size=500", "metrics.attack_steps=1", "metrics.accuracy_count=50", "tracker=none",
+    "recipe.epochs=1", "recipe.batch_size=500", "metrics.attacks=[pgd1]", "metrics.accuracy_count=50", "tracker=none",
 )  # fmt: skip
 # The second job's loss is no number.
 GRID = (*TINY, "sweep.figures=[robust_accuracy]", "recipe.learning_rate=0.1,1e30")
@@ -363,11 +363,11 @@ def test_a_sweep_that_is_killed_ends_where_the_uninterrupted_one_ends(whole, tmp
 
 
 def test_optuna_prunes_runs_that_train(tmp_path):
-    words = [word for word in TINY if not word.startswith("recipe.epochs")]
-    # The second trial is worse than the first by far, and its training would go on to the second epoch.
+    words = [word for word in TINY if not word.startswith(("recipe.epochs", "recipe.batch_size"))]
+    # The second trial is worse than the first by far, and its training would go on to the third epoch.
     done = robsynth(
         "sweep", "sweep=tpe", *words, "sweep.trials=2", "sweep.pruning.name=median", "sweep.pruning.startup=1",
-        "sweep.pruning.history=held_out_accuracy", "recipe.held_out=100", "recipe.epochs=2",
+        "sweep.pruning.history=held_out_accuracy", "recipe.held_out=100", "recipe.epochs=3", "recipe.batch_size=100",
         "recipe.learning_rate=choice(0.1,1e-7)", "out=tpe",
         cwd=tmp_path,
     )  # fmt: skip
@@ -376,7 +376,7 @@ def test_optuna_prunes_runs_that_train(tmp_path):
     assert done.status == 0, done.stderr
     assert [job["settings"]["recipe.learning_rate"] for job in record.jobs] == [0.1, 1e-7]
     assert (first["status"], second["status"]) == ("finished", "pruned")
-    assert re.match(r"pruned after 1 epochs at 0\.\d+, worse than the median", second["error"])
+    assert re.match(r"pruned after [12] epochs at 0\.\d+, worse than the median", second["error"])
     assert (done.json["best"]["job"], record.best) == ("000", "000")
     assert not (tmp_path / "tpe" / "jobs" / "001" / "run" / "failed.json").exists()
     assert second["error"] in (tmp_path / "tpe" / "report" / "index.html").read_text()

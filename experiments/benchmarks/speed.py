@@ -65,7 +65,7 @@ SYNTHESIS_WAYS: dict[str, dict[str, Any]] = {
 SHIPPED = ["classifier=cifar10_laptop"]
 # For each network: how many training images, epochs, and test images on which accuracy is measured.
 NETWORKS = {
-    "classifier=residual classifier.widths=[64,192,384]": (2560, 5, 500),
+    "classifier=residual classifier.widths=[64,192,384]": (1920, 5, 500),
     "classifier=resnet18_cifar": (256, 3, 0),
 }
 

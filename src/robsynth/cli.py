@@ -54,6 +54,7 @@ measures, records and reports. Started again it goes on where it was; what is fi
   out=DIR                     where (outputs/EXPERIMENT-SCALE-... unless given)
   force=true                  start anew
   seed=0  device=auto|cpu|cuda  precision=auto|fp32|bf16  debug=true
+  trainer=auto|cpu|gpu|ddp|multinode  one process, several here, or torchrun's or srun's; trainer.processes= .threads=
   tracker=wandb|tensorboard|csv|none  tracker.mode=auto|offline|online tracker.project= tracker.group= (W&B's)
   dataset= classifier= adversary= recipe.KEY= judge.KEY= baseline.KEY= tasks.TASK.KEY= samples.KEY= metrics.KEY=
   dataset.validation=N        the last N training images in the place of the test images, to choose settings on
@@ -89,6 +90,7 @@ where it was.
                               starts, and AutoAttack (pip install 'robsynth[attacks]'), on metrics.accuracy_count images
   metrics.attack_eps=[0.5,1]  radii of a robustness curve, beside the adversary's own
   out=DIR  force=true  seed=0  device=auto|cpu|cuda  precision=auto|fp32|bf16  debug=true
+  trainer=auto|cpu|gpu|ddp|multinode  one process, several here, or torchrun's or srun's; trainer.processes= .threads=
 
 examples:
   robsynth train dataset=mnist5k
@@ -121,6 +123,7 @@ Makes a task's images. Started again it goes on where it was.
   out=DIR                     where (outputs/samples-... unless given)
   tracker=wandb|tensorboard|csv|none
   force=true  seed=0  dataset=mnist5k  device=auto|cpu|cuda  precision=auto|fp32|bf16  debug=true
+  trainer=auto|cpu|gpu|ddp|multinode  one process, several here, or torchrun's or srun's; trainer.processes= .threads=
 
 examples:
   robsynth synthesize classifier=cifar10_laptop samples.count=100
@@ -176,6 +179,7 @@ clean and under attack. What was measured before is not measured again.
   tracker=wandb|tensorboard|csv|none
   out=DIR                     where record and report go (outputs/evaluate-... unless given)
   force=true  seed=0  device=auto|cpu|cuda  precision=auto|fp32|bf16  debug=true
+  trainer=auto|cpu|gpu|ddp|multinode  one process, several here, or torchrun's or srun's; trainer.processes= .threads=
 
 examples:
   robsynth evaluate samples=/tmp/generated 'metrics.protocols=[fid_train2000,is_efficientnet_lite0]'
@@ -196,6 +200,7 @@ Writes what FID needs of a data set: mean and covariance of the features of its 
   metrics.inception_weights=FILE|download
   out=FILE                    where (NAME_SPLIT_EXTRACTOR.npz unless given)
   device=auto|cpu|cuda  precision=auto|fp32|bf16  debug=true
+  trainer=auto|cpu|gpu|ddp|multinode  one process, several here, or torchrun's or srun's; trainer.processes= .threads=
 
 example:
   robsynth statistics reference=cifar10 protocol=fid50k_train out=cifar10_train.npz

@@ -155,6 +155,6 @@ def _as_here(rank: int, failure: Any) -> BaseException:
         return RunError(f"process {rank} lost its connection to the others; the same command goes on from here")
     if status == PRUNED:
         return Pruned(failure.message)
-    if status == 2:
-        return RequestError(failure.message)
+    if status in (2, PRUNED):
+        return (RequestError if status == 2 else Pruned)(failure.message)
     return RunError(failure.message if rank == 0 else f"process {rank}: {failure.message}")

@@ -2,11 +2,14 @@ import importlib.util
 from importlib.metadata import version
 from typing import Any
 
-from robsynth.config import Dataset, DoctorConfig
+import torch
+
+from robsynth.config import Dataset, DoctorConfig, Trainer
 from robsynth.data import load_data
 from robsynth.data.sources import KNOWN, find_source
 from robsynth.errors import RequestError
 from robsynth.files import cache_directory
+from robsynth.launch import environment, to_start
 from robsynth.machine import resolve_device, resolve_precision
 from robsynth.metrics.extractors.classifiers import efficientnet_weights
 from robsynth.metrics.extractors.fidelity import NETWORKS, why_missing
@@ -22,6 +25,7 @@ def run(config: DoctorConfig) -> dict[str, Any]:
     device = resolve_device("auto")
     found: dict[str, Any] = {
         "machine": machine(device.type, resolve_precision("auto", device)),
+        "processes": _processes(device),
         "versions": versions(),
         "data": _data(),
         "inception": _inception(),
@@ -34,6 +38,20 @@ def run(config: DoctorConfig) -> dict[str, Any]:
         for key, value in entries.items() if isinstance(entries, dict) else [("", entries)]:
             say(f"  {key:<20} {value}".rstrip())
     return found
+
+
+def _processes(device: torch.device) -> dict[str, str]:
+    """What `trainer=` can be here."""
+    count, backend = to_start(Trainer("ddp"), device), "nccl" if device.type == "cuda" else "gloo"
+    try:
+        environment(Trainer("multinode"))
+        cluster = "available"
+    except RequestError as error:
+        cluster = f"not available: {str(error).removeprefix('trainer: found multinode, but ')}"
+    return {
+        "trainer=ddp": f"{count} processes unless told, {backend}" if count else cluster,
+        "trainer=multinode": cluster,
+    }
 
 
 def _data() -> dict[str, str]:

@@ -132,4 +132,12 @@ class Scale:
             names = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in self.values]
             axes.set(**{f"{which}ticks": range(len(names)), f"{which}ticklabels": names})
         elif self.logarithmic:
+            from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
+
             axes.set(**{f"{which}scale": "log"})
+            axis = axes.xaxis if which == "x" else axes.yaxis
+            # Within a decade matplotlib would name every mark of a logarithmic axis, one over the other.
+            decade = self.values[-1] >= 10 * self.values[0]
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)) if decade else MaxNLocator(4))
+            axis.set_major_formatter(FormatStrFormatter("%g"))
+            axis.set_minor_formatter(NullFormatter())

@@ -81,7 +81,9 @@ def _from_stages(directory: Path) -> LocalRun:
     manifest = read_json(directory / MANIFEST)
     identity = manifest["identity"]
     config = identity["config"]
-    stages = sorted((read_json(path) for path in (directory / STAGES).glob("*.json")), key=lambda one: one["finished"])
+    # By their files: several stages may finish within a second, which is all that their own times say.
+    paths = sorted((directory / STAGES).glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+    stages = [read_json(path) for path in paths]
     return LocalRun(
         directory, manifest["run"], command=identity["command"], experiment=config.get("experiment"),
         dataset=(config.get("dataset") or config["reference"])["name"], seed=config["seed"],

@@ -145,7 +145,7 @@ class Reproduction:
 
         store = synthesize(self.studio, task, directory, on_shard=show)
         # Once more for those that a killed run left without a word.
-        show(store)
+        processes.once(lambda: show(store))
         return store
 
     def opened(self, name: str) -> Samples:
