@@ -264,7 +264,7 @@ def test_an_interrupted_training_has_its_epochs_and_the_next_attempt_has_them_al
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    status = process.wait()
+    status = process.wait(timeout=120)
     found = inspected(run)
     assert found["exit_code"] == status
     assert found["summary"]["epoch"] >= 1
