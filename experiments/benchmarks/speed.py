@@ -102,7 +102,8 @@ def synthesis(
 
 
 def fids(kept: Path, reference: DataSet) -> dict[str, dict[str, Any]]:
-    evaluation = Evaluation(Metrics([FID], 200), torch.device("cpu"), "fp32", reference)
+    cpu = torch.device("cpu")
+    evaluation = Evaluation(Metrics([FID], 200), cpu, resolve_precision("auto", cpu), reference)
     found = {}
     for way in SYNTHESIS_WAYS:
         (figure,) = evaluation.measure("generation", open_samples(kept / f"{way}.npy"))
@@ -225,7 +226,8 @@ def render_summary(record: dict[str, Any]) -> str:
         lines += [
             f"Adversarial training on {part['dataset']}, batch 128, 7 L2 steps in a ball of 0.5 but for the last row "
             f"of each network, on {where['threads']} threads of {where['processor']}; accuracy after {row['epochs']} "
-            f"epochs of {row['images']:,} images, the first {row['test_images']} test images, 95 % intervals.",
+            f"epochs of {row['images']:,} images, the first {row['test_images']} test images, 95 % intervals. "
+            "Ratios are to each network's first row.",
             "", *training_table(part), "",
         ]  # fmt: skip
     if part := record.get("synthesis"):
@@ -234,7 +236,8 @@ def render_summary(record: dict[str, Any]) -> str:
         lines += [
             f"Generation with `cifar10_laptop`, {row['images']} images from the same start images in batches of "
             f"{row['batch']}, 60 steps of 0.5 on cross-entropy but for the last row (30 of 0.2 on the logit), on "
-            f"{where['threads']} threads of {where['processor']}{protocol}, 95 % intervals.",
+            f"{where['threads']} threads of {where['processor']}{protocol}, 95 % intervals. "
+            "Ratios are to the first row.",
             "", *synthesis_table(part), "",
         ]  # fmt: skip
     return "\n".join(lines[:-1]) + "\n"
