@@ -83,3 +83,18 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Finished]:
     done = robsynth("reproduce", "scale=smoke", "out=run", cwd=directory)
     assert done.status == 0, done.stderr
     return directory / "run", done
+
+
+ATTACKS = ("pgd3", "pgd3x4")
+
+
+@pytest.fixture(scope="session")
+def robust_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """`robsynth train` of a small robust classifier with a robustness curve: where it ran, and what it said."""
+    directory = tmp_path_factory.mktemp("robust")
+    words = (
+        "train", "classifier.widths=[4,8,8,16]", "adversary.steps=1", "recipe.epochs=2", "recipe.ema=0",
+        f"metrics.attacks=[{','.join(ATTACKS)}]", "metrics.attack_eps=[0.5,3]", "metrics.accuracy_count=100",
+        "tracker=none", "out=robust",
+    )  # fmt: skip
+    return directory, robsynth(*words, cwd=directory).json

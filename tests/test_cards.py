@@ -3,7 +3,7 @@
 import pytest
 from huggingface_hub import ModelCard
 
-from conftest import ROOT, robsynth
+from conftest import ROOT
 from robsynth.classifiers import build_classifier, load_classifier, save_classifier
 from robsynth.errors import RequestError
 from robsynth.files import file_sha1
@@ -13,23 +13,13 @@ from robsynth.reports.card import card_markdown
 from robsynth.runs.cards import describe_copy
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """`robsynth train` of a tiny classifier."""
-    directory = tmp_path_factory.mktemp("trained")
-    words = ("train", "classifier.widths=[4,8,8,16]", "adversary.steps=1", "recipe.epochs=1", "metrics.attacks=[pgd2]",
-             "metrics.attack_eps=[1,2]", "metrics.accuracy_count=50", "tracker=none", "out=run")  # fmt: skip
-    said = robsynth(*words, cwd=directory).json
-    return directory, said
-
-
 def markdown_of(checkpoint):
     return card_path(checkpoint).with_suffix(".md").read_text()
 
 
-def test_a_card_says_what_the_record_says(trained):
-    directory, said = trained
-    checkpoint, record = directory / said["checkpoint"], load_record(directory / "run")
+def test_a_card_says_what_the_record_says(robust_run):
+    directory, said = robust_run
+    checkpoint, record = directory / said["checkpoint"], load_record(directory / "robust")
     card = read_card(checkpoint)
     assert str(card_path(checkpoint)) == str(directory / said["card"])
     assert card["figures"] == record.figures
@@ -47,8 +37,8 @@ def test_a_card_says_what_the_record_says(trained):
     assert card["network"]["classes"] == list("0123456789")
 
 
-def test_the_text_is_rendered_from_the_card_and_the_hub_reads_it(trained):
-    directory, said = trained
+def test_the_text_is_rendered_from_the_card_and_the_hub_reads_it(robust_run):
+    directory, said = robust_run
     checkpoint = directory / said["checkpoint"]
     card, text = read_card(checkpoint), markdown_of(checkpoint)
     assert text == card_markdown(card)
@@ -64,8 +54,8 @@ def test_the_text_is_rendered_from_the_card_and_the_hub_reads_it(trained):
     assert str(ROOT) not in text
 
 
-def test_a_bundle_has_the_card_of_what_it_was_made_of(trained):
-    directory, said = trained
+def test_a_bundle_has_the_card_of_what_it_was_made_of(robust_run):
+    directory, said = robust_run
     original, bundle = (read_card(directory / said[key]) for key in ("checkpoint", "bundle"))
     assert bundle["copy of"] == "classifier.safetensors"
     assert bundle["weights"]["sha1"] == file_sha1(directory / said["bundle"]) != original["weights"]["sha1"]

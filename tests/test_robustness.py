@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import robsynth
+from conftest import ATTACKS, robsynth
 from robsynth.classifiers import build_classifier, load_classifier, save_classifier
 from robsynth.commands import evaluate
 from robsynth.compose import load_config
@@ -17,28 +17,17 @@ from robsynth.errors import RequestError
 from robsynth.metrics import robustness
 from robsynth.metrics.robustness import Ball, members_for, parse_attack, recognised, withstood
 from robsynth.records.record import load_record
+from robsynth.records.rows import figure_key
 from robsynth.reports.plots import all_plots
 from robsynth.runs.accuracy import Threat, measure_accuracy, named_threat
+from test_tracking import inspected
 
 CPU = torch.device("cpu")
-ATTACKS = ("pgd3", "pgd3x4")
-TRAIN = (
-    "train", "classifier.widths=[4,8,8,16]", "adversary.steps=1", "recipe.epochs=2", "recipe.ema=0",
-    f"metrics.attacks=[{','.join(ATTACKS)}]", "metrics.attack_eps=[0.5,3]", "metrics.accuracy_count=100",
-    "tracker=none", "out=robust",
-)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """`robsynth train` of a small robust classifier: the directory it ran in, and what it said."""
-    directory = tmp_path_factory.mktemp("trained")
-    return directory, robsynth(*TRAIN, cwd=directory).json
 
 
 @pytest.fixture
-def robust(trained):
-    directory, said = trained
+def robust(robust_run):
+    directory, said = robust_run
     return load_classifier(directory / said["checkpoint"])[0]
 
 
@@ -190,8 +179,8 @@ def test_a_ball_is_named_or_the_one_of_the_training():
         named_threat("l2", metrics, trained)
 
 
-def test_a_training_ends_with_a_curve_in_its_report(trained):
-    directory, said = trained
+def test_a_training_ends_with_a_curve_in_its_report(robust_run):
+    directory, said = robust_run
     record = load_record(directory / "robust")
     quoted = {one["protocol"]: one["value"] for one in record.figures if "at" not in one}
     assert quoted["clean-mnist5k_test100"] == said["clean_accuracy"]
@@ -208,10 +197,10 @@ def test_a_training_ends_with_a_curve_in_its_report(trained):
     assert "robust accuracy (2)" in (directory / said["report"]).read_text()
 
 
-def test_evaluate_measures_a_classifier_that_exists(trained):
-    directory, said = trained
+def test_evaluate_measures_a_classifier_that_exists(robust_run):
+    directory, said = robust_run
     words = ("evaluate", f"checkpoint={said['checkpoint']}", "metrics.attacks=[pgd3]", "metrics.attack_eps=[0.5,1.5]",
-             "metrics.accuracy_count=100", "tracker=csv", "out=evaluated")  # fmt: skip
+             "metrics.accuracy_count=100", "out=evaluated")  # fmt: skip
     found = robsynth(*words, cwd=directory).json
     record = load_record(directory / "evaluated")
     assert record.figures == found["figures"]
@@ -221,14 +210,16 @@ def test_evaluate_measures_a_classifier_that_exists(trained):
     shared = mine.keys() & theirs.keys()
     assert shared == {"clean-mnist5k_test100", "pgd3-l2-1.5-mnist5k_test100"}
     assert {name: mine[name] for name in shared} == {name: theirs[name] for name in shared}
-    assert (directory / "evaluated" / "figures.csv").is_file()
+    logged = inspected(directory / "evaluated")
+    assert logged["tags"] == ["evaluate", "mnist5k"]
+    assert {figure_key(one): one["value"] for one in record.figures}.items() <= logged["summary"].items()
     again = robsynth(*words, cwd=directory)
     assert again.stderr.count("done before") == 1
     assert again.json == found
 
 
-def test_evaluate_says_what_it_lacks(trained, tmp_path):
-    directory, said = trained
+def test_evaluate_says_what_it_lacks(robust_run, tmp_path):
+    directory, said = robust_run
     foreign = build_classifier("compact", [4, 8, 8, 16], 1, 10, [0.1], [0.3])
     about = {"arch": "compact", "widths": [4, 8, 8, 16], "channels": 1, "shape": [1, 32, 32], "dataset": "mnist5k",
              "label_names": list("0123456789")}  # fmt: skip
