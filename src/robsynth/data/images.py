@@ -48,7 +48,7 @@ class ImageSet(ABC):
 
     def take(self, indices: Tensor | Sequence[int]) -> tuple[Tensor, Tensor]:
         """Images as float (n, C, H, W) in [0, 1], and their labels (n,)."""
-        return self.pixels(indices).float() / 255, self.labels[torch.as_tensor(indices)]
+        return self.pixels(indices).float() / 255, self.labels[torch.as_tensor(indices, dtype=torch.int64)]
 
     def of_class(self, label: int) -> Tensor:
         """The numbers of the images of one class (n,)."""
@@ -81,7 +81,7 @@ class MemoryImages(ImageSet):
         return content.hexdigest()[:16]
 
     def pixels(self, indices: Tensor | Sequence[int]) -> Tensor:
-        return self.images[torch.as_tensor(indices)]
+        return self.images[torch.as_tensor(indices, dtype=torch.int64)]
 
     def subset(self, indices: Tensor, name: str) -> "MemoryImages":
         return MemoryImages(name, self.images[indices], self.labels[indices], self.label_names)
