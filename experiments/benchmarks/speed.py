@@ -66,7 +66,6 @@ SHIPPED = ["classifier=cifar10_laptop"]
 # For each network: how many training images, epochs, and test images on which accuracy is measured.
 NETWORKS = {
     "classifier=residual classifier.widths=[64,192,384]": (1920, 5, 500),
-    "classifier=resnet18_cifar": (256, 3, 0),
 }
 
 
