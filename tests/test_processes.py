@@ -23,7 +23,8 @@ from robsynth.config import Dataset, Recipe, Trainer
 from robsynth.data import load_data
 from robsynth.data.batches import Batches
 from robsynth.errors import RequestError
-from robsynth.launch import environment
+from robsynth.launch import environment, member
+from robsynth.metrics.robustness import Ball, parse_attack, recognised, withstood
 from robsynth.runs.synthesis import sample_generator
 from robsynth.training.adversarial import AdversarialTraining
 from robsynth.training.fit import fit
@@ -50,7 +51,13 @@ def _one_of_two(rank: int, directory: Path, port: int) -> None:
     os.environ.update({"MASTER_ADDR": "localhost", **{name: str(number) for name, number in numbers.items()}})
     torch.set_num_threads(1)
     with processes.joined(TorchElasticEnvironment(), 2, CPU):
-        heard = {"words": _talk(), "norms": _normalise(), "trained": _train(directory), "gan": _sample(directory)}
+        heard = {
+            "words": _talk(),
+            "norms": _normalise(),
+            "trained": _train(directory),
+            "gan": _sample(directory),
+            "attacked": _withstand(directory),
+        }
         torch.save(heard, directory / f"{rank}.pt")
 
 
@@ -109,6 +116,13 @@ def test_one_process_is_all_there_is():
     network = nn.BatchNorm2d(2)
     assert processes.synchronised(network) is network
     assert processes.lightning_arguments(CPU)["devices"] == 1
+
+
+def test_a_run_has_its_threads_and_gives_them_back():
+    before = torch.get_num_threads()
+    with member(Trainer("cpu", threads=before + 1), CPU):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
 
 
 SHARES = {"equal": (4, 4), "unequal": (3, 5)}
@@ -221,6 +235,21 @@ def _sample(directory: Path) -> list[bytes]:
 
 def test_two_processes_sample_the_same_images_of_a_gan(said, tmp_path):
     assert said[0]["gan"] == said[1]["gan"] == _sample(tmp_path)
+
+
+def _withstand(directory: Path) -> tuple[list[bool], list[bool]]:
+    """Which of 600 digits, three chunks, a network recognises, and which still under an attack."""
+    network, images = (
+        build_classifier("compact", [4, 8, 8, 16], 1, 10, [0.1], [0.3]),
+        load_data(Dataset("mnist5k")).test,
+    )
+    arguments = parse_attack("pgd2"), Ball("l2", 1.0), 3, CPU, directory / f"attacks {processes.count()}"
+    clean, attacked = recognised(network, images.head(600), CPU), withstood(network, images.head(600), *arguments)
+    return clean.right.tolist(), attacked.right.tolist()
+
+
+def test_two_processes_share_an_attack(said, tmp_path):
+    assert said[0]["attacked"] == said[1]["attacked"] == _withstand(tmp_path)
 
 
 @pytest.fixture(scope="module")

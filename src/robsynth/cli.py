@@ -81,10 +81,14 @@ where it was.
   dataset=mnist5k             on what: dataset=cifar10 dataset.root=DIR dataset.size= dataset.classes=[...] (see doctor)
   classifier=compact|residual|resnet18|resnet50|resnet18_cifar|resnet50_cifar|wide_resnet
                               classifier.widths=[32,64,64,128]
-  adversary=l2|linf|none|single_step|paper_...  adversary.eps= adversary.steps= adversary.step_size=
-                              adversary.random_start= adversary.keep=best|last
+  adversary=l2|linf|none|single_step|free|trades|paper_...  adversary.eps= adversary.steps= adversary.step_size=
+                              adversary.random_start= adversary.keep=best|last; free: adversary.replays=, trades:
+                              adversary.beta=
   recipe=one_cycle|laptop|paper_...  recipe.start=FILE (weights to begin from)
-  recipe.epochs= recipe.batch_size= recipe.learning_rate= recipe.schedule= recipe.ema= recipe.augment.KEY=
+  recipe.epochs= recipe.batch_size= recipe.accumulate= recipe.learning_rate= recipe.schedule=one_cycle|steps
+                              recipe.ema= recipe.label_smoothing= recipe.augment.KEY= recipe.workers=
+  recipe.held_out=500         training images that choose the epoch by robust accuracy; with 0 the last is kept
+  recipe.save_every=STEPS     a checkpoint to go on from also within an epoch
   baseline.KEY= tracker=wandb|tensorboard|csv|none
   metrics.attacks=[pgd20,pgd100x5,autoattack]  what it has to withstand at the end: PGD of so many steps, from so many
                               starts, and AutoAttack (pip install 'robsynth[attacks]'), on metrics.accuracy_count images

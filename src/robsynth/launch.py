@@ -79,21 +79,33 @@ def to_start(settings: Trainer, device: torch.device) -> int:
 
 @contextmanager
 def member(settings: Trainer, device: torch.device) -> Iterator[None]:
-    """This process as one of the run's, with its share of the cores."""
+    """This process as one of the run's, with its share of the cores while it is."""
     found = environment(settings)
     here = _on_this_machine() if found is not None else 1
-    if settings.threads is not None or here > 1:
-        torch.set_num_threads(settings.threads or _share_of_cores(here))
-    if found is None or found.world_size() == 1:
+    with _threads(settings.threads or (_share_of_cores(here) if here > 1 else None)):
+        if found is None or found.world_size() == 1:
+            yield
+            return
+        if found.world_size() % here:
+            raise RequestError(f"trainer: found {found.world_size()} processes, {here} of them here; allowed: as many "
+                               "on every machine")  # fmt: skip
+        if settings.name == "ddp":
+            _end_with_parent()
+        with processes.joined(found, here, device):
+            yield
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    if count is None:
         yield
         return
-    if found.world_size() % here:
-        raise RequestError(f"trainer: found {found.world_size()} processes, {here} of them here; allowed: as many on "
-                           "every machine")  # fmt: skip
-    if settings.name == "ddp":
-        _end_with_parent()
-    with processes.joined(found, here, device):
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
         yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _share_of_cores(here: int) -> int:

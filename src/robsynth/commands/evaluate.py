@@ -75,16 +75,16 @@ def _measure_classifier(config: EvaluateConfig, device: torch.device) -> dict[st
         kept = this.directory / "accuracy"
         return as_result(*measure_accuracy(subject, network, data, threat, config.metrics, config.seed, device, kept))
 
-    return _measured(config, this, work, data, device, "fp32", alone=True)
+    return _measured(config, this, work, data, device, "fp32")
 
 
 def _measured(
     config: EvaluateConfig, this: Run, work: Callable[[], dict[str, Any]], about: DataSet | dict[str, Any],
-    device: torch.device, precision: str, alone: bool = False,
+    device: torch.device, precision: str,
 ) -> dict[str, Any]:  # fmt: skip
-    """Measure, once in the run's life, and leave record and report; `alone` is a stage's."""
+    """Measure, once in the run's life, and leave record and report."""
     with this.tracking(config) as tracking:
-        result = this.stage("measure", work, alone)
+        result = this.stage("measure", work)
 
         def finish() -> dict[str, str]:
             record = make_record(this, "evaluate", config, about, device, precision, {}, [])

@@ -57,7 +57,7 @@ def _train(
             ),
         )
         checkpoint = trained["checkpoint"]
-        accuracies = this.stage("accuracy", lambda: _measure(this, config, checkpoint, data, device), alone=True)
+        accuracies = this.stage("accuracy", lambda: _measure(this, config, checkpoint, data, device))
         more = dict(accuracies["values"])
     more["card"] = str(this.directory / this.stage("model card", describe, alone=True)["files"][0])
     if name == "classifier":

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from robsynth import processes
 from robsynth.ascent import frozen
 from robsynth.classifiers import AnyClassifier
 from robsynth.config import ATTACK, Adversary
@@ -129,11 +130,11 @@ class Outcome:
 def recognised(network: AnyClassifier, images: ImageSet, device: torch.device) -> Outcome:
     """The images that the network gives to their class."""
     network = network.to(device).eval()
-    found = []
-    for numbers in _chunks(images):
-        x, y = (part.to(device) for part in images.take(numbers))
-        found.append((_classes(network, x) == y).cpu())
-    return Outcome(torch.cat(found), [])
+    chunks, right = _chunks(images), torch.zeros(len(images))
+    for place in processes.mine(range(len(chunks))):
+        x, y = (part.to(device) for part in images.take(chunks[place]))
+        right[chunks[place]] = (_classes(network, x) == y).cpu().float()
+    return Outcome(processes.total(right).bool(), [])
 
 
 def withstood(
@@ -143,18 +144,18 @@ def withstood(
 
     It never has more of them than `recognised`, nor with more restarts than with fewer. Image i of PGD depends on
     (seed, i), chunk k of AutoAttack on (seed, k). What is done of it lies in the directory `kept`, and is not done
-    again.
+    again. The processes of a run share the chunks.
     """
     network = network.to(device).eval()
     attacked: Callable[..., Outcome] = _autoattack if attack.is_autoattack else _pgd
     chunks = _chunks(images)
-    found = []
-    for place, numbers in enumerate(track(chunks, f"{attack.name} {ball.norm} {ball.eps:g}")):
-        path = kept / f"{place:05}.json"
-        if not path.exists():
-            x, y = (part.to(device) for part in images.take(numbers))
-            _keep(path, attacked(network, x, y, numbers, attack, ball, seed))
-        found.append(_kept(path))
+    paths = [kept / f"{place:05}.json" for place in range(len(chunks))]
+    for place in track(processes.mine(range(len(chunks))), f"{attack.name} {ball.norm} {ball.eps:g}"):
+        if not paths[place].exists():
+            x, y = (part.to(device) for part in images.take(chunks[place]))
+            _keep(paths[place], attacked(network, x, y, chunks[place], attack, ball, seed))
+    processes.barrier()
+    found = [_kept(path) for path in paths]
     right = torch.cat([outcome.right for outcome in found])
     return Outcome(right, list(dict.fromkeys(line for outcome in found for line in outcome.warnings)))
 

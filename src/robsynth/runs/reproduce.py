@@ -112,7 +112,7 @@ class Reproduction:
                 figures, warnings = figures + found, warnings + odd
             return as_result(figures, warnings)
 
-        self.run.stage("accuracy", work, alone=True)
+        self.run.stage("accuracy", work)
 
     def synthesize(self) -> None:
         """The images of every task, and the rival's."""

@@ -56,9 +56,10 @@ class Diary(Callback):
         self._since = (0.0, 0.0)
 
     def seconds(self) -> tuple[float, float]:
-        """Wall and CPU seconds of this training up to now."""
+        """Wall seconds of this training up to now, and CPU seconds of all its processes, which all have to ask."""
         wall, cpu = self._since
-        return self._before[0] + time.perf_counter() - wall, self._before[1] + time.process_time() - cpu
+        own = torch.tensor(time.process_time() - cpu, dtype=torch.float64)
+        return self._before[0] + time.perf_counter() - wall, self._before[1] + float(processes.total(own))
 
     @property
     def chosen(self) -> dict[str, float] | None:
