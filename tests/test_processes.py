@@ -16,7 +16,7 @@ from torch import nn
 
 from conftest import command, robsynth
 from robsynth import processes
-from robsynth.baselines.wgan_gp import save_generator
+from robsynth.baselines.generator import save_generator
 from robsynth.classifiers import build_classifier, save_classifier
 from robsynth.cli import main
 from robsynth.config import Dataset, Recipe, Trainer

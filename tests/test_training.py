@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from robsynth.baselines.wgan_gp import GanTraining, load_generator, sample, save_generator
+from robsynth.baselines.generator import load_generator, sample, save_generator
+from robsynth.baselines.wgan_gp import GanTraining
 from robsynth.classifiers import build_classifier, save_classifier
 from robsynth.config import Adversary, Augmentation, Baseline, Recipe
 from robsynth.data.batches import Batches

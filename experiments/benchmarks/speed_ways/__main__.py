@@ -53,7 +53,7 @@ def training(job: dict[str, Any], folder: Path) -> None:
 
 def untrained(config: Config, data: DataSet) -> Classifier:
     """The network that the configuration names; the same weights for every way."""
-    from robsynth.runs.training import normalisation
+    from robsynth.data.normalisation import normalisation
 
     network, (mean, std) = config.classifier, normalisation(data, config.dataset)
     return build_classifier(

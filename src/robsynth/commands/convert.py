@@ -4,10 +4,10 @@ from typing import Any
 from robsynth.classifiers import find_checkpoint, import_classifier, is_safetensors, save_classifier
 from robsynth.config import ConvertConfig
 from robsynth.data import load_data
+from robsynth.data.normalisation import normalisation
 from robsynth.errors import RequestError
 from robsynth.files import file_sha1
 from robsynth.progress import say
-from robsynth.runs.training import normalisation
 
 
 def run(config: ConvertConfig) -> dict[str, Any]:

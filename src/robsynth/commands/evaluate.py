@@ -9,6 +9,7 @@ from robsynth import processes
 from robsynth.classifiers import find_checkpoint, open_classifier
 from robsynth.config import EvaluateConfig
 from robsynth.data import DataSet, load_data
+from robsynth.data.normalisation import normalisation
 from robsynth.errors import RequestError
 from robsynth.files import file_sha1
 from robsynth.machine import resolve_device, resolve_precision
@@ -18,11 +19,10 @@ from robsynth.metrics.figures import METRICS
 from robsynth.metrics.robustness import open_attacks
 from robsynth.progress import say
 from robsynth.reports import render
-from robsynth.runs.accuracy import measure_accuracy, named_threat
+from robsynth.runs.accuracy import check_classes, measure_accuracy, named_threat
 from robsynth.runs.measuring import as_result, open_evaluation
 from robsynth.runs.reproduce import make_record
 from robsynth.runs.run import Run
-from robsynth.runs.training import check_classes, normalisation
 from robsynth.samples import Samples, WithLabels, inspect, open_samples
 
 

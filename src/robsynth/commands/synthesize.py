@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from robsynth import processes
-from robsynth.baselines.wgan_gp import KIND
+from robsynth.baselines.generator import KIND
 from robsynth.classifiers import find_checkpoint, is_safetensors, read_checkpoint
 from robsynth.compose import resolved
 from robsynth.config import Config

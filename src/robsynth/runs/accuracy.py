@@ -130,3 +130,12 @@ class Accuracies:
         values, resamples = right.numpy().astype(np.float64), self.metrics.resamples
         interval = bootstrap_interval(values, resamples, SEED) if resamples else None
         return Figure(self.subject, metric, float(values.mean()), protocol, len(values), interval=interval, at=at)
+
+
+def check_classes(about: dict[str, Any], data: DataSet, key: str = "dataset") -> None:
+    """Refuse to measure a classifier on data of other classes or another size."""
+    if tuple(about["label_names"]) != data.label_names or tuple(about["shape"]) != data.shape:
+        raise RequestError(
+            f"{key}: {data.name} has {len(data.label_names)} classes of images {list(data.shape)}, allowed: as the "
+            f"classifier, {len(about['label_names'])} of {list(about['shape'])} (trained on {about['dataset']})"
+        )

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from robsynth.baselines.wgan_gp import load_generator
+from robsynth.baselines.generator import load_generator
 from robsynth.classifiers import load_classifier, read_checkpoint
 from robsynth.files import file_sha1, write_text
 from robsynth.records.card import card_of_copy, card_path, model_card, save_card

@@ -20,13 +20,12 @@ from robsynth.records.provenance import git_commit, machine, versions
 from robsynth.records.record import Record
 from robsynth.records.trackers import Tracking
 from robsynth.runs import pictures
-from robsynth.runs.accuracy import measure_accuracy, trained_for
+from robsynth.runs.accuracy import check_classes, measure_accuracy, trained_for
 from robsynth.runs.cards import describe_training
 from robsynth.runs.drawing import Drawn, extreme_cases, generation_pictures, task_pictures
 from robsynth.runs.measuring import DataSamples, as_result, curve_points, open_evaluation, studio_at, task_figures
 from robsynth.runs.run import Run, now
 from robsynth.runs.synthesis import Studio, open_studio, sample_generator, synthesize
-from robsynth.runs.training import check_classes, train_baseline, train_classifier
 from robsynth.samples import Samples, SampleStore, open_samples
 from robsynth.sweeps.trial import open_trial
 
@@ -64,6 +63,9 @@ class Reproduction:
 
     def train(self) -> None:
         """The robust classifier, the judge (which never sees an adversarial example), and the rival."""
+        # Lightning takes seconds to import.
+        from robsynth.runs.training import train_baseline, train_classifier
+
         c, where = self.config, (self.config.seed, self.device, self.precision, self.tracking)
         train = partial(train_classifier, self.run, data=self.data, settings=c.dataset, seed=c.seed,
                         device=self.device, precision=self.precision, tracking=self.tracking)  # fmt: skip

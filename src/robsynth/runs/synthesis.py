@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from robsynth import processes
-from robsynth.baselines.wgan_gp import load_generator, sample
+from robsynth.baselines.generator import load_generator, sample
 from robsynth.classifiers import (
     AnyClassifier,
     Ensemble,

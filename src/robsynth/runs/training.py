@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from robsynth import processes
-from robsynth.baselines.wgan_gp import GanTraining, save_generator
+from robsynth.baselines.generator import save_generator
+from robsynth.baselines.wgan_gp import GanTraining
 from robsynth.classifiers import (
     Classifier,
     architecture,
@@ -20,6 +21,7 @@ from robsynth.classifiers import (
 from robsynth.config import Adversary, Baseline, Dataset, Network, Recipe
 from robsynth.data import DataSet
 from robsynth.data.batches import Batches
+from robsynth.data.normalisation import normalisation
 from robsynth.errors import RequestError
 from robsynth.files import file_sha1
 from robsynth.records.trackers import Tracking
@@ -66,15 +68,6 @@ def train_classifier(
     return {**_trained(run, checkpoint, diary.rows), "warnings": warnings}
 
 
-def normalisation(data: DataSet, settings: Dataset) -> tuple[list[float], list[float]]:
-    """Mean and deviation of each channel: the settings', or the training split's (of up to 10,000 images)."""
-    if settings.mean is not None and settings.std is not None:
-        return settings.mean, settings.std
-    pixels = data.train.pixels(range(min(len(data.train), 10_000))).double() / 255
-    mean, std = pixels.mean((0, 2, 3)), pixels.std((0, 2, 3))
-    return [round(value, 4) for value in mean.tolist()], [round(value, 4) for value in std.tolist()]
-
-
 def begin_from(network: Classifier, checkpoint: str) -> None:
     """Copy a trained classifier's weights; a head for another number of classes stays as it is."""
     trained, _ = load_classifier(find_checkpoint(checkpoint, "recipe.start"), "recipe.start")
@@ -115,12 +108,3 @@ def _trained(run: Run, checkpoint: Path, rows: list[dict[str, float]]) -> dict[s
     costs = {key: rows[-1][key] for key in ("wall_seconds", "cpu_seconds")}
     path = run.relative(checkpoint)
     return {"checkpoint": path, "sha1": file_sha1(checkpoint), "history": rows, "files": [path], **costs}
-
-
-def check_classes(about: dict[str, Any], data: DataSet, key: str = "dataset") -> None:
-    """Refuse to measure a classifier on data of other classes or another size."""
-    if tuple(about["label_names"]) != data.label_names or tuple(about["shape"]) != data.shape:
-        raise RequestError(
-            f"{key}: {data.name} has {len(data.label_names)} classes of images {list(data.shape)}, allowed: as the "
-            f"classifier, {len(about['label_names'])} of {list(about['shape'])} (trained on {about['dataset']})"
-        )
