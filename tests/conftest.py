@@ -46,10 +46,26 @@ def robsynth(*words: str, cwd: Path) -> Finished:
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What shares a fixture stays in one process; what takes longest comes first."""
+    for item in items:
+        group = "smoke" if "smoke" in item.fixturenames else item.path.stem  # type: ignore[attr-defined]
+        if group not in ANYWHERE:
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: (item.path.stem in ANYWHERE, "smoke" not in item.fixturenames))  # type: ignore[attr-defined]
+
+
+# Files whose tests share nothing that is dear.
+ANYWHERE = ("test_experiments", "test_paper_settings")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The user's cache stays as it is; every process of the tests shares another."""
-    os.environ["ROBSYNTH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    base = tmp_path_factory.getbasetemp()
+    cache = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    cache.mkdir(exist_ok=True)
+    os.environ["ROBSYNTH_CACHE"] = str(cache)
     os.environ["WANDB_MODE"] = "offline"
 
 

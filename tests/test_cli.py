@@ -39,6 +39,12 @@ def test_help_imports_nothing_heavy():
     assert not any(f"'{heavy}'" in done.stderr for heavy in ("torch", "numpy", "hydra", "omegaconf", "rich"))
 
 
+def test_commands_that_do_not_train_do_not_import_what_trains():
+    commands = ", ".join(f"robsynth.commands.{name}" for name in ("synthesize", "evaluate", "reproduce", "report"))
+    code = f"import sys, {commands}; sys.exit('pytorch_lightning' in sys.modules or 'lightning_fabric' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_train_says_where_the_checkpoint_is_and_how_good(trained):
     directory, done = trained
     found = done.json
@@ -66,7 +72,7 @@ def test_synthesize_evaluate_and_again(trained):
     assert robsynth(*words, "out=made", cwd=directory).json == made
     assert before == {path: path.stat().st_mtime_ns for path in shards}
 
-    small = "metrics.protocols=[fid_train40,kid_train40_3x10,is_2splits]"
+    small = "metrics.protocols=[fid_train40_efficientnet_lite0,kid_train40_3x10_efficientnet_lite0,is_2splits]"
     words = ("evaluate", "tracker=none", "samples=made", "reference=mnist5k", f"judge={done.json['checkpoint']}", small)
     found = robsynth(*words, cwd=directory).json
     figures = {figure["metric"]: figure for figure in found["figures"]}

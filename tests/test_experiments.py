@@ -15,6 +15,10 @@ EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("
 PAPER = [name for name in EXPERIMENTS if not name.endswith("_laptop")]
 
 
+# Of a small network instead of Inception.
+METRICS = "metrics.protocols=[fid_train40_efficientnet_lite0,is_2splits,is_2splits_efficientnet_lite0]"
+
+
 @pytest.fixture(scope="session")
 def trees(tmp_path_factory):
     return all_trees(tmp_path_factory.mktemp("trees"))
@@ -34,7 +38,7 @@ def said(capsys) -> dict:
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_it_runs_from_end_to_end(name, here, capsys):
-    assert main(["reproduce", f"experiment={name}", "scale=smoke", "tracker=none", "out=run"]) == 0
+    assert main(["reproduce", f"experiment={name}", "scale=smoke", METRICS, "tracker=none", "out=run"]) == 0
     found = said(capsys)
     record, config = load_record(Path(found["record"])), load_config("reproduce", [f"experiment={name}"])
     assert record.experiment == found["experiment"] == name

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from robsynth.compose import load_config
+from robsynth.compose import load_config, split_words
 from robsynth.errors import RequestError
 from robsynth.metrics.protocols import parse
+from robsynth.sweeps.sweep import open_sweep
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 PAGES = sorted(EXPERIMENTS.rglob("README.md"))
@@ -191,11 +192,15 @@ def test_every_result_of_the_paper_has_a_page():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
-def test_the_commands_of_a_page_compose(page):
+def test_the_commands_of_a_page_compose(page, tmp_path):
     found = commands(page)
     assert found
-    for command, *words in found:
-        assert load_config(command, words) is not None, words
+    for number, (command, *words) in enumerate(found):
+        if command == "sweep":
+            keys, jobs = split_words(words)
+            open_sweep(load_config("sweep", [*keys, f"out={tmp_path / str(number)}"]), jobs)
+        else:
+            assert load_config(command, words) is not None, words
 
 
 @pytest.mark.parametrize("entry", PUBLISHED, ids=lambda entry: f"{entry['result']}, {entry['metric']}")
