@@ -257,7 +257,8 @@ def test_exported_statistics_stand_for_their_data(few_digits, tmp_path):
     assert made["count"] == 40
     np.save(tmp_path / "samples.npy", pixels(few_digits.test.images))
     common = ["evaluate", "tracker=none", "samples=samples.npy", "metrics.resamples=5"]
-    against = robsynth(*common, "statistics=mnist40.npz", "metrics.protocols=[fid_efficientnet_lite0]", "out=a", cwd=tmp_path).json
+    fid = "metrics.protocols=[fid_efficientnet_lite0]"
+    against = robsynth(*common, "statistics=mnist40.npz", fid, "out=a", cwd=tmp_path).json
     direct = robsynth(*common, "metrics.protocols=[fid_train40_efficientnet_lite0]", "out=b", cwd=tmp_path).json
     assert against["figures"][0]["value"] == pytest.approx(direct["figures"][0]["value"], rel=1e-6)
     assert "mnist5k/train, first 40" in str(against["protocols"])
@@ -266,7 +267,7 @@ def test_exported_statistics_stand_for_their_data(few_digits, tmp_path):
     assert "was made with efficientnet_lite0" in refused.complaint
     with np.load(tmp_path / "mnist40.npz") as ours:
         np.savez(tmp_path / "theirs.npz", mu=ours["mu"], sigma=ours["sigma"])
-    theirs = robsynth(*common, "statistics=theirs.npz", "metrics.protocols=[fid_efficientnet_lite0]", "out=d", cwd=tmp_path).json
+    theirs = robsynth(*common, "statistics=theirs.npz", fid, "out=d", cwd=tmp_path).json
     assert theirs["figures"][0]["value"] == pytest.approx(against["figures"][0]["value"])
     assert "made elsewhere" in str(theirs["protocols"])
 
