@@ -46,10 +46,12 @@ def robsynth(*words: str, cwd: Path) -> Finished:
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What shares a fixture stays in one process; what takes longest comes first."""
     for item in items:
-        group = "smoke" if "smoke" in item.fixturenames else item.path.stem  # type: ignore[attr-defined]
+        shared = [name for name in ("smoke", "robust_run") if name in item.fixturenames]  # type: ignore[attr-defined]
+        group = shared[0] if shared else item.path.stem
         if group not in ANYWHERE:
             item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: (item.path.stem in ANYWHERE, "smoke" not in item.fixturenames))  # type: ignore[attr-defined]

@@ -270,7 +270,7 @@ def made(tmp_path_factory) -> Path:
     return directory
 
 
-PAINT = ("synthesize", "checkpoint=classifier.safetensors", "task=inpainting", "task.steps=20", "samples.count=600",
+PAINT = ("synthesize", "checkpoint=classifier.safetensors", "task=inpainting", "task.steps=10", "samples.count=600",
          "samples.batch_size=60", "trainer.threads=1")  # fmt: skip
 MEASURE = ("evaluate", "samples=one", "judge=classifier.safetensors", "metrics.resamples=5", "trainer.threads=1",
            "metrics.protocols=[fid_train600_judge,kid_train600_5x100_judge,is_2splits_judge]")  # fmt: skip
