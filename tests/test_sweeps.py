@@ -20,7 +20,7 @@ from robsynth.data import load_data
 from robsynth.errors import Pruned, RequestError
 from robsynth.metrics.protocols import parse
 from robsynth.records.record import load_record
-from robsynth.records.sweep import FILE, SweepRecord, choose_best, load_sweep
+from robsynth.records.sweep import SweepRecord, choose_best, load_sweep
 from robsynth.reports.formats import markdown
 from robsynth.reports.sweep import render_sweep, sweep_tables
 from robsynth.reports.sweep_plots import Scale, sweep_plots
@@ -465,13 +465,13 @@ def test_a_wandb_sweep_file_fits_wandbs_schema_and_our_command(name):
     assert set(content["parameters"]) == set(ours.params)
 
 
-def test_committed_sweeps_are_what_their_records_render_to(tmp_path):
-    for results in sorted(path.parent for path in (ROOT / "results" / "sweeps").glob(f"*/{FILE}")):
-        again = tmp_path / results.name
-        render_sweep(results, again)
-        assert (again / "tables.md").read_text() == (results / "tables.md").read_text()
-        page = (again / "index.html").read_text()
-        assert without_pictures(page) == without_pictures((results / "index.html").read_text())
-        for job in load_sweep(results).jobs:
-            if "picture" in job:
-                assert (again / job["picture"]).read_bytes() == (results / job["picture"]).read_bytes()
+@pytest.mark.parametrize("name", SWEEPS)
+def test_a_committed_sweep_is_what_its_record_renders_to(name, tmp_path):
+    results = ROOT / "results" / "sweeps" / name
+    render_sweep(results, tmp_path)
+    assert (tmp_path / "tables.md").read_text() == (results / "tables.md").read_text()
+    page = (tmp_path / "index.html").read_text()
+    assert without_pictures(page) == without_pictures((results / "index.html").read_text())
+    for job in load_sweep(results).jobs:
+        if "picture" in job:
+            assert (tmp_path / job["picture"]).read_bytes() == (results / job["picture"]).read_bytes()
