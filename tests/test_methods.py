@@ -200,6 +200,7 @@ def test_the_guard_says_when_only_the_training_attack_is_withstood(few_digits):
         (["adversary=free", "adversary.steps=2"], "adversary.steps: found 2, allowed: 1"),
         (["adversary=free", "adversary.norm=none"], "adversary.norm: found none"),
         (["recipe.accumulate=3"], "recipe.accumulate: found 3, allowed: a divisor of recipe.batch_size"),
+        (["adversary=free", "recipe.accumulate=2"], "recipe.accumulate: found 2, allowed: 1, as free replays"),
         (["recipe.label_smoothing=1"], "recipe.label_smoothing"),
     ],
 )

@@ -131,7 +131,40 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(tmp_p
     assert done.status == 1
     assert "the loss is nan at step" in done.complaint
     assert json.loads((tmp_path / "run" / "failed.json").read_text())["stage"] == "train classifier"
-    assert newest(tmp_path / "run" / "classifier" / "last.ckpt") is not None
+
+
+def test_weights_that_a_step_ruined_are_not_those_that_are_kept(few_digits, tmp_path):
+    """Of no number they are never written; finite ones are taken back when the next loss is no number."""
+    for how, where in (("written", tmp_path / "a"), ("taken back", tmp_path / "b")):
+        learner = module(few_digits, ema=0)
+        step, steps = learner.training_step, learner.optimizer_step
+
+        def ruined(*arguments, learner=learner, step=step, how=how):
+            if (learner.global_step, how) == (3, "taken back"):
+                learner.network.head.weight.data.fill_(3e38)
+            return step(*arguments)
+
+        def ruining(*arguments, learner=learner, steps=steps, how=how, **named):
+            steps(*arguments, **named)
+            if (learner.global_step, how) == (2, "written"):
+                learner.network.head.weight.data.fill_(torch.inf)
+
+        learner.training_step, learner.optimizer_step = ruined, ruining
+        with pytest.raises(RunError, match=r"at step 3, the last good checkpoint is kept"):
+            fit(learner, Batches(few_digits.train, 8, 3), 2, where, CPU, "fp32", save_every=1)
+        kept = torch.load(newest(where / "last.ckpt"), weights_only=True)
+        assert kept["global_step"] == 2
+        assert all(torch.isfinite(value).all() for value in kept["state_dict"].values())
+
+
+def test_the_best_network_is_not_read_when_it_is_damaged(few_digits, tmp_path):
+    trained(few_digits, tmp_path)
+    best = tmp_path / "best.safetensors"
+    content = bytearray(best.read_bytes())
+    content[-1] ^= 1
+    best.write_bytes(content)
+    with pytest.raises(RunError, match=r"best\.safetensors: damaged or gone"):
+        trained(few_digits, tmp_path)
 
 
 def begun(words, cwd, until: Path):
@@ -192,6 +225,8 @@ def test_a_full_disk_is_said_and_leaves_whole_files(few_digits, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.safetensors", "last.ckpt"]
 
 
-def test_a_directory_that_cannot_be_written_to_is_named():
-    with pytest.raises(RequestError, match="out: /proc/robsynth is no directory that can be written to"):
-        writable_directory("/proc/robsynth")
+@pytest.mark.parametrize("path", ["/proc/robsynth", "/proc/sys"])
+def test_a_directory_that_cannot_be_written_to_is_named(path):
+    """Neither can be, whoever runs the tests; the second is there."""
+    with pytest.raises(RequestError, match=f"out: {path} is no directory that can be written to"):
+        writable_directory(path)

@@ -50,10 +50,22 @@ def inspected(run: Path) -> dict:
 
 
 def read_wandb(run: Path) -> tuple[dict, dict]:
-    """Figures, and the last epoch of every training: each value under its key."""
-    summary = inspected(run)["summary"]
-    figures = {key: None if value == "not available" else value for key, value in summary.items()}
-    return figures, summary
+    """Figures, and every training's values of all epochs: under their keys."""
+    figures = {key: None if value == "not available" else value for key, value in inspected(run)["summary"].items()}
+    (directory,) = (run / "wandb").glob("offline-run-*")
+    words = [str(Path(sys.executable).with_name("wandb")), "leet", "inspect", "--json", str(directory)]
+    lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    rows = [line["history"]["item"] for line in map(json.loads, lines) if line["type"] == "history"]
+    return figures, gathered(rows)
+
+
+def gathered(rows: list[dict]) -> dict[str, list]:
+    """Each key's values, in the order of the rows that have it."""
+    found: dict[str, list] = {}
+    for row in rows:
+        for key, value in row.items():
+            found.setdefault(key, []).append(value)
+    return found
 
 
 def read_tensorboard(run: Path) -> tuple[dict, dict]:
@@ -61,7 +73,8 @@ def read_tensorboard(run: Path) -> tuple[dict, dict]:
     events.Reload()
     values = {tag: events.Scalars(tag)[-1].value for tag in events.Tags()["scalars"]}
     texts = [tag.removesuffix("/text_summary") for tag in events.Tags()["tensors"]]
-    return {**values, **dict.fromkeys(texts)}, values
+    epochs = {tag: [event.value for event in events.Scalars(tag)] for tag in values}
+    return {**values, **dict.fromkeys(texts)}, epochs
 
 
 def read_csv(run: Path) -> tuple[dict, dict]:
@@ -74,16 +87,16 @@ def read_csv(run: Path) -> tuple[dict, dict]:
     }  # fmt: skip
     with (run / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
-    last = {f"{row['training']}/{key}": float(value) for row in rows for key, value in row.items()
-            if key != "training" and value}  # fmt: skip
-    return figures, last
+    named = [{f"{row['training']}/{key}": float(value) for key, value in row.items() if key != "training" and value}
+             for row in rows]  # fmt: skip
+    return figures, gathered(named)
 
 
 READ = {"wandb": read_wandb, "tensorboard": read_tensorboard, "csv": read_csv}
 
 
 def holds(name: str, run: Path, record: Record) -> None:
-    """Compare every figure and the last epoch of every training; TensorBoard's numbers are float32."""
+    """Compare every figure and every epoch of every training; TensorBoard's numbers are float32."""
     figures, epochs = READ[name](run)
     assert record.history
     for one in record.figures:
@@ -92,7 +105,7 @@ def holds(name: str, run: Path, record: Record) -> None:
         assert one["value"] is None or found == pytest.approx(one["value"], rel=1e-6 if name == "tensorboard" else 0)
     for training, rows in record.history.items():
         for key in rows[-1].keys() - {"epoch"}:
-            assert epochs[f"{training}/{key}"] == pytest.approx(rows[-1][key], rel=1e-6)
+            assert epochs[f"{training}/{key}"] == pytest.approx([row[key] for row in rows], rel=1e-6)
 
 
 @pytest.fixture
@@ -265,6 +278,7 @@ def test_an_interrupted_training_has_its_epochs_and_the_next_attempt_has_them_al
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     status = process.wait(timeout=120)
+    assert status == 130
     found = inspected(run)
     assert found["exit_code"] == status
     assert found["summary"]["epoch"] >= 1

@@ -270,7 +270,7 @@ classifier.checkpoint=FILE reads them as they are.
 example:
   robsynth convert checkpoint=cifar_l2_0_5.pt out=cifar_l2_0_5.safetensors
 
-stdout: {"checkpoint", "sha1"}
+stdout: {"checkpoint", "sha1", "card"}
 """,
     "sweep": """\
 usage: robsynth sweep [sweep=NAME] [KEY=a,b,c ...] [KEY=VALUE ...]

@@ -82,7 +82,7 @@ def member(settings: Trainer, device: torch.device) -> Iterator[None]:
     """This process as one of the run's, with its share of the cores while it is."""
     found = environment(settings)
     here = _on_this_machine() if found is not None else 1
-    with _threads(settings.threads or (_share_of_cores(here) if here > 1 else None)):
+    with _threads(settings.threads or (_share_of_cores(here, found) if here > 1 else None)):
         if found is None or found.world_size() == 1:
             yield
             return
@@ -108,9 +108,11 @@ def _threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _share_of_cores(here: int) -> int:
-    # Slurm binds a task to cores of its own.
-    own = os.environ.get("SLURM_CPUS_PER_TASK")
+def _share_of_cores(here: int, found: Any) -> int:
+    from lightning_fabric.plugins.environments import SLURMEnvironment
+
+    # srun binds a task to cores of its own; what torchrun or this package started shares those of one task.
+    own = os.environ.get("SLURM_CPUS_PER_TASK") if isinstance(found, SLURMEnvironment) else None
     return int(own) if own else max(1, len(os.sched_getaffinity(0)) // here)
 
 
@@ -165,8 +167,6 @@ def _as_here(rank: int, failure: Any) -> BaseException:
         return RunError(f"process {rank} {how}; the same command goes on from here")
     if not os.path.isfile(failure.error_file):
         return RunError(f"process {rank} lost its connection to the others; the same command goes on from here")
-    if status == PRUNED:
-        return Pruned(failure.message)
     if status in (2, PRUNED):
         return (RequestError if status == 2 else Pruned)(failure.message)
     return RunError(failure.message if rank == 0 else f"process {rank}: {failure.message}")

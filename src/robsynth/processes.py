@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Network = TypeVar("Network", bound="nn.Module")
-# The others wait while rank 0 measures or draws, which may take it days.
-PATIENCE = timedelta(days=30)
+# The others wait while rank 0 measures or draws, which may take it days; they meet, and train, in step.
+PATIENCE, MEETING = timedelta(days=30), timedelta(minutes=30)
 # How the names of the launches begin that this package made itself.
 LAUNCHED = "robsynth-"
 
@@ -226,7 +226,7 @@ def joined(environment: Any, local_count: int, device: "torch.device") -> Iterat
     own, of = environment.global_rank(), environment.world_size()
     backend = "nccl" if device.type == "cuda" else "gloo"
     with others_stay():
-        dist.init_process_group(backend, rank=own, world_size=of, timeout=PATIENCE)
+        dist.init_process_group(backend, rank=own, world_size=of, timeout=MEETING)
         words = dist.new_group(backend="gloo", timeout=PATIENCE)
     _group = Group(own, of, environment.local_rank(), local_count, environment, device, words)
     with others_stay():
@@ -245,7 +245,7 @@ def leave_word(line: str) -> bool:
 
 
 # What the libraries below say when a connection is closed at its other end.
-_GONE = ("gloo", "nccl", "connection closed", "connection reset", "connection refused", "broken pipe")
+_GONE = ("gloo", "ncclremoteerror", "connection closed", "connection reset", "connection refused", "broken pipe")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from robsynth.data.normalisation import normalisation
 from robsynth.errors import RequestError
 from robsynth.files import file_sha1
 from robsynth.progress import say
+from robsynth.runs.cards import describe_copy
 
 
 def run(config: ConvertConfig) -> dict[str, Any]:
@@ -31,4 +32,5 @@ def run(config: ConvertConfig) -> dict[str, Any]:
         path, config.classifier, data.name, data.label_names, data.shape, mean, std, trust=config.trust
     )
     save_classifier(out, network, about, half=config.half)
-    return {"checkpoint": str(out), "sha1": file_sha1(out)}
+    card, _ = describe_copy(out, path)
+    return {"checkpoint": str(out), "sha1": file_sha1(out), "card": str(card)}

@@ -7,6 +7,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from robsynth import processes
 from robsynth.baselines.generator import KIND
 from robsynth.classifiers import find_checkpoint, is_safetensors, read_checkpoint
@@ -58,10 +60,11 @@ def _recorded(store: SampleStore, config: Config, name: str, machine: dict[str, 
     wall, cpu = time.perf_counter(), time.process_time()
     with Tracking(job) as tracking:
         yield
+        spent = float(processes.total(torch.tensor(time.process_time() - cpu, dtype=torch.float64)))
         stage = {
             "name": f"synthesize {config.task}" + ("" if missing == len(store.shards) else f", {missing} last shards"),
             "wall_seconds": round(time.perf_counter() - wall, 2),
-            "cpu_seconds": round(time.process_time() - cpu, 2),
+            "cpu_seconds": round(spent, 2),
             "peak_memory_gb": peak_memory_gb(),
             "finished": now(),
             "commit": git_commit(),

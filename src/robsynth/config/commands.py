@@ -57,6 +57,13 @@ class Config(Common):
     tracker: Tracker = field(default_factory=Tracker)
     model: str = choice("classifier", "baseline", default="classifier")
 
+    def check(self, prefix: str) -> None:
+        """Refuse parts of a batch where whole ones are replayed: a part would come twice in one step."""
+        if self.adversary.method == "free" and self.recipe.accumulate > 1:
+            raise RequestError(
+                f"{prefix}recipe.accumulate: found {self.recipe.accumulate}, allowed: 1, as free replays whole batches"
+            )
+
 
 @dataclass
 class EvaluateConfig(Common):

@@ -109,7 +109,9 @@ def plan(config: Config, device: torch.device, precision: str) -> dict[str, Any]
 
 def _training(name: str, adversary: Adversary, recipe: Recipe, size: int, cost: Cost) -> Step:
     attack = 0 if adversary.norm == "none" else 2 * adversary.steps + (adversary.keep == "best")
-    passes = recipe.epochs * size * (attack + 3)
+    # There and back for the weights; of free that is the attack too, of TRADES it is natural and moved images.
+    of_image = {"pgd": attack + 3, "free": 3 * (adversary.replays or 1), "trades": attack + 1 + 2 * 3}
+    passes = recipe.epochs * size * of_image[adversary.method]
     batches = size // min(recipe.batch_size, size)
     what = f"{recipe.epochs} epochs of {batches} steps, batch {recipe.batch_size}, {adversary.steps}-step attack"
     return _step(name, what, passes, recipe.batch_size, cost, copies=4 if recipe.ema else 3)

@@ -12,7 +12,7 @@ from robsynth import processes
 from robsynth.classifiers import find_checkpoint, load_classifier
 from robsynth.config import Adversary, Config
 from robsynth.data import DataSet, load_data
-from robsynth.files import file_sha1
+from robsynth.files import file_sha1, shown
 from robsynth.metrics.evaluate import Evaluation
 from robsynth.metrics.figures import Figure
 from robsynth.metrics.robustness import open_attacks
@@ -271,7 +271,7 @@ def make_record(
         commit=git_commit(),
         versions=versions(),
         machine=machine(device.type, precision),
-        config=asdict(config),
+        config={**asdict(config), "out": config.out and shown(Path(config.out))},
         data=data if isinstance(data, dict) else about_data(data),
         stages=[{key: value for key, value in stage.items() if key != "result"} for stage in run.stages],
         figures=[figure for result in results for figure in result.get("figures", [])],

@@ -18,6 +18,8 @@ from robsynth.errors import PRUNED
 from robsynth.files import read_json, write_json
 
 FILE, LOG, LOCK, RUN = "job.json", "log.txt", ".lock", "run"
+# How every attempt begins in the log.
+ATTEMPT = "--- begun "
 # Of a run that somebody ended.
 STOPPED = (130, 143, -2, -15)
 TRIAL = "ROBSYNTH_TRIAL"
@@ -83,6 +85,8 @@ def _execute(directory: Path, job: Job, cwd: Path, threads: int | None, lock: in
     if job.trial is not None:
         environment[TRIAL] = str(directory / FILE)
     with (directory / LOG).open("ab") as log:
+        log.write(f"{ATTEMPT}{_now()}\n".encode())
+        log.flush()
         process = subprocess.Popen(
             command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[lock]
         )
@@ -108,7 +112,8 @@ def _locked(path: Path) -> Iterator[int]:
 
 def _complaint(log: Path, status: int) -> str:
     """The line with which the command ended, or else that it said nothing."""
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.startswith("robsynth: ")]
+    last = log.read_text(errors="replace").rpartition(ATTEMPT)[2]
+    lines = [line for line in last.splitlines() if line.startswith("robsynth: ")]
     if status < 0:
         return f"killed by signal {-status}"
     return lines[-1].removeprefix("robsynth: ") if lines else f"ended with status {status}"

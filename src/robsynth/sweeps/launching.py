@@ -69,8 +69,10 @@ def _launch(settings: Launcher, jobs: Sequence[Path], scratch: Path) -> None:
                 )
         except Exception as error:
             extra = COMES_WITH.get(settings.name)
-            raise RequestError(f"launcher: {settings.name} cannot be had ({' '.join(str(error).split())}); "
-                               f"allowed: pip install 'robsynth[{extra}]'") from error  # fmt: skip
+            cure = f"allowed: pip install 'robsynth[{extra}]'" if extra else "allowed: another launcher"
+            raise RequestError(
+                f"launcher: {settings.name} cannot be had ({' '.join(str(error).split())}); {cure}"
+            ) from error
         try:
             ended = launcher.launch([[f"+job={number}"] for number in range(len(jobs))], initial_job_idx=0)
             errors = {str(one._return_value) for one in ended if isinstance(one._return_value, Exception)}

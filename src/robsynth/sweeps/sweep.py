@@ -271,11 +271,18 @@ def _check(sweep: SweepRun) -> None:
 
 
 def _make(directory: Path, job: Job, again: bool = False) -> None:
-    """A job's file, unless it is there; one that failed is to be run `again`."""
+    """A job's file; of one that has not ended the words, of which the tracker's may have changed.
+
+    One that failed is to be run `again`.
+    """
     if not (directory / JOB).exists():
         save_job(directory, job)
-    elif again and (found := load_job(directory)).status == "failed":
-        save_job(directory, replace(found, status="waiting"))
+        return
+    found = load_job(directory)
+    if again and found.status == "failed":
+        found = replace(found, status="waiting")
+    if not found.ended:
+        save_job(directory, replace(found, words=job.words))
 
 
 def _record(job: Path) -> Record:

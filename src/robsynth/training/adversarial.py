@@ -39,11 +39,7 @@ class AdversarialTraining(pl.LightningModule):
             recipe,
             seed,
         )
-        self.average = None
-        if recipe.ema:
-            self.average = AveragedModel(
-                self.network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True
-            ).requires_grad_(False)
+        self.average = averaged(self.network, recipe.ema) if recipe.ema else None
         self.method = training_method(adversary, recipe.label_smoothing)
         self.held_out = None if held_out is None else HeldOut(held_out, adversary, seed)
         self.tally = Tally()

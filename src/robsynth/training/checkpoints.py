@@ -38,6 +38,14 @@ class AtomicCheckpoints(TorchCheckpointIO):
         os.replace(new, path)
 
 
+def step_back(path: Path) -> None:
+    """Put the checkpoint before the one at `path` in its place, if there is one."""
+    if previous(path).exists():
+        os.replace(previous(path), path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def newest(path: Path) -> Path | None:
     """The checkpoint at `path`, or where it is damaged or gone the one before; None where there is none.
 

@@ -17,10 +17,11 @@ from torch import nn
 from robsynth import processes
 from robsynth.data.batches import Batches
 from robsynth.errors import RunError
-from robsynth.files import write_atomically
+from robsynth.files import file_sha1, write_atomically
 from robsynth.progress import say
-from robsynth.training.checkpoints import AtomicCheckpoints, newest
+from robsynth.training.checkpoints import AtomicCheckpoints, newest, step_back
 from robsynth.training.held_out import overfitted, score
+from robsynth.training.tally import NotANumber, check_weights
 
 # What Lightning says of the machine and of itself at every start is in the record, or in `doctor`.
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
@@ -51,6 +52,7 @@ class Diary(Callback):
 
     def __init__(self, best: Path, on_epoch: OnEpoch) -> None:
         self.rows: list[dict[str, float]] = []
+        self.best_sha1: str | None = None
         self._best, self._on_epoch = best, on_epoch
         self._before = (0.0, 0.0)
         self._since = (0.0, 0.0)
@@ -82,14 +84,16 @@ class Diary(Callback):
             if self.chosen is row:
                 content = safetensors.torch.save(_tensors(pl_module.kept))
                 write_atomically(self._best, lambda file: file.write(content))
+                self.best_sha1 = file_sha1(self._best)
             self._on_epoch(self.rows)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows, "seconds": list(self.seconds())}
+        return {"rows": self.rows, "seconds": list(self.seconds()), "best": self.best_sha1}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows = list(state_dict["rows"])
         self._before = tuple(state_dict["seconds"])
+        self.best_sha1 = state_dict["best"]
 
 
 def warning(row: dict[str, float]) -> str:
@@ -107,11 +111,12 @@ def _tensors(network: nn.Module) -> dict[str, torch.Tensor]:
 class Keeper(Callback):
     """Writes the checkpoint after every epoch, and within it every `save_every` steps of the optimiser.
 
-    At SIGTERM the step is finished, the checkpoint written, and the process ends with status 143.
+    At SIGTERM the step is finished, the checkpoint written, and the process ends with status 143. Weights that are no
+    numbers are not written, and those with which the next loss is none are taken back.
     """
 
     def __init__(self, path: Path, save_every: int | None) -> None:
-        self._path, self._every, self._saved = path, save_every, 0
+        self._path, self._every, self._saved = path, save_every, -1
         self._asked, self._before = False, signal.getsignal(signal.SIGTERM)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -132,16 +137,22 @@ class Keeper(Callback):
             return
         stop = processes.any_asks(self._asked)
         if stop or (self._every and trainer.global_step - self._saved >= self._every):
-            self._save(trainer)
+            self._save(trainer, pl_module)
         self._stop_if(stop)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._save(trainer)
+        self._save(trainer, pl_module)
         self._stop_if(processes.any_asks(self._asked))
 
-    def _save(self, trainer: pl.Trainer) -> None:
+    def _save(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        check_weights(module, trainer.global_step)
         trainer.save_checkpoint(self._path)
         self._saved = trainer.global_step
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        # Of the weights that this step began with, which are finite and of no use.
+        if isinstance(exception, NotANumber) and exception.step == self._saved and processes.is_first():
+            step_back(self._path)
 
     def _stop_if(self, asked: bool) -> None:
         if asked:
@@ -192,13 +203,18 @@ def fit(
         try:
             with processes.others_stay():
                 trainer.fit(module, datamodule=batches, ckpt_path=found and str(found), weights_only=True)
+        except SystemExit as error:
+            # Lightning makes one of Ctrl-C.
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
+            raise
         except (RuntimeError, KeyError, ValueError, TypeError) as error:
             raise _explained(error, found, trainer) from error
-    if trainer.interrupted:
-        raise KeyboardInterrupt
     if diary.chosen is not None:
-        processes.barrier()
-        module.kept.load_state_dict(safetensors.torch.load_file(directory / BEST))
+        best, written = directory / BEST, processes.from_first(diary.best_sha1)
+        if not best.is_file() or file_sha1(best) != written:
+            raise RunError(f"{best}: damaged or gone; force=true trains anew")
+        module.kept.load_state_dict(safetensors.torch.load_file(best))
     return diary
 
 

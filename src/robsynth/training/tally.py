@@ -2,7 +2,21 @@
 
 import math
 
+import torch
+from torch import nn
+
 from robsynth.errors import RunError
+
+
+class NotANumber(RunError):
+    """A training diverged at `step` of the optimiser."""
+
+    def __init__(self, what: str, step: int) -> None:
+        super().__init__(
+            f"{what} at step {step}, the last good checkpoint is kept; "
+            "try a smaller recipe.learning_rate or adversary.eps (with force=true)"
+        )
+        self.step = step
 
 
 class Tally:
@@ -32,10 +46,14 @@ class Tally:
 
 
 def finite(loss: float, step: int) -> float:
-    """`loss`, or a RunError that says at which step of the optimiser it stopped being a number."""
+    """`loss`, or NotANumber where it stopped being one."""
     if not math.isfinite(loss):
-        raise RunError(
-            f"the loss is {loss} at step {step}, the last good checkpoint is kept; "
-            "try a smaller recipe.learning_rate or adversary.eps (with force=true)"
-        )
+        raise NotANumber(f"the loss is {loss}", step)
     return loss
+
+
+def check_weights(network: nn.Module, step: int) -> None:
+    """Raise NotANumber if the step before has left any weight or statistic that is no number."""
+    for name, value in network.state_dict().items():
+        if not torch.isfinite(value).all():
+            raise NotANumber(f"{name} is no number", step)
