@@ -93,3 +93,13 @@ def test_where_the_original_has_no_card_the_copy_says_what_is_known(tmp_path):
     assert "some.pt" in markdown_of(tmp_path / "copy.safetensors")
     with pytest.raises(RequestError, match=r"original\.card\.json: no such file"):
         read_card(tmp_path / "original.pt")
+
+
+@pytest.mark.parametrize(
+    "bundle", sorted((ROOT / "src" / "robsynth" / "bundles").glob("*.safetensors")), ids=lambda path: path.stem
+)
+def test_the_bundles_that_ship_have_cards_with_the_figures_of_their_records(bundle):
+    card, record = read_card(bundle), load_record(ROOT / "results" / bundle.stem)
+    assert card["weights"]["sha1"] == file_sha1(bundle)
+    assert card["figures"] == [figure for figure in record.figures if figure["subject"] == "robust classifier"]
+    assert markdown_of(bundle) == card_markdown(card)

@@ -79,8 +79,8 @@ def card_of_copy(original: Path, weights: dict[str, Any], about: dict[str, Any])
     if not card_path(original).is_file():
         data = {"name": about["dataset"], "fingerprint": about.get("fingerprint"), "notes": _notes(about["dataset"])}
         name, source = original.stem, about.get("source")
-        return {**_description(name, weights, about), "data": data, "source": source, **copied, "figures": [],
-                "protocols": {}}  # fmt: skip
+        return {**_description(name, weights, about), "data": data, "source": source, **copied, **_trained(about),
+                "figures": [], "protocols": {}}  # fmt: skip
     return {**read_card(original), "weights": weights, **copied}
 
 
@@ -119,6 +119,18 @@ def _description(name: str, weights: dict[str, Any], about: dict[str, Any]) -> d
         "uses": USES[kind],
         "limits": LIMITS[kind],
         "licence": "mit",
+    }
+
+
+def _trained(about: dict[str, Any]) -> dict[str, Any]:
+    """What a bundle says of its training."""
+    if "training" not in about:
+        return {}
+    training, history = about["training"], about["training"]["history"]
+    return {
+        "epochs": {"trained": len(history), "kept": about.get("epoch", len(history)), "last": history[-1]},
+        "costs": {key: training[key] for key in ("wall_seconds", "cpu_seconds")},
+        "run": {key: training[key] for key in ("finished", "commit")},
     }
 
 
