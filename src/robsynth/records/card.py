@@ -124,9 +124,10 @@ def _description(name: str, weights: dict[str, Any], about: dict[str, Any]) -> d
 
 def _trained(about: dict[str, Any]) -> dict[str, Any]:
     """What a bundle says of its training."""
-    if "training" not in about:
+    training = about.get("training") or {}
+    history = training.get("history")
+    if not history:
         return {}
-    training, history = about["training"], about["training"]["history"]
     return {
         "epochs": {"trained": len(history), "kept": about.get("epoch", len(history)), "last": history[-1]},
         "costs": {key: training[key] for key in ("wall_seconds", "cpu_seconds")},
