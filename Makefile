@@ -14,7 +14,7 @@ reproduce: .venv/.installed
 
 # One thread a process: two of them are faster than two threads of one.
 test: .venv/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --no-loadscope-reorder
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .

@@ -46,19 +46,27 @@ def robsynth(*words: str, cwd: Path) -> Finished:
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares a fixture stays in one process; what takes longest comes first."""
-    for item in items:
-        shared = [name for name in ("smoke", "robust_run") if name in item.fixturenames]  # type: ignore[attr-defined]
-        group = shared[0] if shared else item.path.stem
-        if group not in ANYWHERE:
-            item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: (item.path.stem in ANYWHERE, "smoke" not in item.fixturenames))  # type: ignore[attr-defined]
-
-
-# Files whose tests share nothing that is dear.
+# Files whose tests share a run that takes long, and files whose tests share nothing that is dear.
+TOGETHER = ("test_reproduce", "test_reports", "test_cards", "test_robustness")
 ANYWHERE = ("test_experiments", "test_paper_settings")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first, and what fills the gaps last."""
+    items.sort(key=lambda item: (item.path.stem in ANYWHERE, item.path.stem not in TOGETHER))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """What shares a fixture stays in one process."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByWhatIsShared(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = Path(nodeid.partition("::")[0]).stem
+            return nodeid if file in ANYWHERE else "together" if file in TOGETHER else file
+
+    return ByWhatIsShared(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
