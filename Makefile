@@ -12,7 +12,7 @@ reproduce: .venv/.installed
 	$(BIN)/robsynth synthesize classifier=cifar10_laptop samples.count=100 out=outputs/painted_cifar10
 	$(BIN)/robsynth reproduce
 
-# One thread a process: two of them are faster than two threads of one.
+# A process a core, of one thread each.
 test: .venv/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --no-loadscope-reorder
 

@@ -82,3 +82,19 @@ def test_a_checkpoint_needs_no_training_in_the_plan(here, capsys):
 def test_a_setting_of_another_scale_shows_without_a_gpu(here, capsys):
     assert main(["reproduce", "experiment=inpainting", "dataset.size=128", "--plan"]) == 2
     assert "128; allowed: 32, 224" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "passes"),
+    [
+        (["adversary=single_step", "adversary.steps=1"], 2 * 1 + 3),
+        (["adversary=free", "adversary.steps=1", "adversary.replays=8"], 8 * 3),
+        (["adversary=trades", "adversary.steps=5", "adversary.keep=last"], 2 * 5 + 1 + 2 * 3),
+        (["adversary=none"], 3),
+    ],
+)
+def test_a_plan_counts_each_methods_passes(words, passes, here, capsys, monkeypatch):
+    monkeypatch.setattr(plan, "PROBE_PIXELS", 1)
+    assert main(["reproduce", "scale=smoke", *words, "recipe.epochs=2", "--plan"]) == 0
+    (training,) = [stage for stage in said(capsys)["stages"] if stage["stage"] == "train classifier"]
+    assert training["passes"] == 2 * 4000 * passes

@@ -9,6 +9,7 @@ import sys
 import types
 import zipfile
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from robsynth.classifiers.zoo import Foreign
 from robsynth.cli import main
 from robsynth.config import Network
 from robsynth.errors import RequestError, RunError
+from robsynth.records.card import read_card
 
 REFERENCE = ROOT / "tests" / "data" / "robustness_checkpoint.npz"
 CASES = {"resnet18_cifar": (32, 10), "resnet50_cifar": (32, 10), "resnet50": (64, 9)}
@@ -316,6 +318,8 @@ def test_convert_needs_no_trust_for_tensors(small, tmp_path, monkeypatch, capsys
     assert (tmp_path / "w.st").stat().st_size < 0.7 * (tmp_path / "w.pt").stat().st_size
     loaded, _ = load_classifier("w.st")
     torch.testing.assert_close(loaded.head.weight, state["fc.weight"], rtol=1e-3, atol=1e-5)
+    card = read_card(Path("w.st"))
+    assert (card["copy of"], card["weights"]["bits"]) == ("w.pt", 16)
     assert main(words) == 2
     assert "out: w.st exists" in capsys.readouterr().err
     assert main(["convert", "checkpoint=w.st"]) == 2

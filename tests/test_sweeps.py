@@ -29,7 +29,7 @@ from robsynth.sweeps import study as optuna
 from robsynth.sweeps.jobs import Job, load_job, save_job
 from robsynth.sweeps.launching import launch
 from robsynth.sweeps.space import grid, parameter, words_of
-from robsynth.sweeps.sweep import open_sweep
+from robsynth.sweeps.sweep import _make, open_sweep
 from robsynth.sweeps.trial import PrunedTrial
 from test_reports import figure, without_pictures
 
@@ -327,6 +327,14 @@ def test_changed_settings_are_refused_and_where_it_runs_is_none(whole, monkeypat
     words = [word for word in GRID if not word.startswith("sweep.")]
     own = ["out=grid", *(word for word in GRID if word.startswith("sweep."))]
     open_sweep(load_config("sweep", [*own, "launcher=joblib", "launcher.jobs=2"]), [*words, "tracker=csv"])
+    job = Path("grid/jobs/000")
+    ended, waiting = load_job(job), replace(load_job(job), status="waiting")
+    other = replace(waiting, words=[*waiting.words, "tracker=csv"])
+    for before, words_after in ((ended, ended.words), (waiting, other.words)):
+        save_job(job, before)
+        _make(job, other)
+        assert load_job(job).words == words_after
+    save_job(job, ended)
     with pytest.raises(RequestError, match=r"grid holds a sweep of other settings \(.*recipe\.epochs=1.* instead of"):
         open_sweep(load_config("sweep", own), [*words, "recipe.epochs=2"])
     with pytest.raises(RequestError, match=r"sweep\.objective clean_accuracy instead of robust_accuracy"):

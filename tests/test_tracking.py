@@ -95,7 +95,7 @@ def read_csv(run: Path) -> tuple[dict, dict]:
 READ = {"wandb": read_wandb, "tensorboard": read_tensorboard, "csv": read_csv}
 
 
-def holds(name: str, run: Path, record: Record) -> None:
+def assert_holds(name: str, run: Path, record: Record) -> None:
     """Compare every figure and every epoch of every training; TensorBoard's numbers are float32."""
     figures, epochs = READ[name](run)
     assert record.history
@@ -151,7 +151,7 @@ def test_a_tracker_holds_what_the_record_holds(job, record, tmp_path, name):
         tracking.history("classifier", ROWS[:1])
         tracking.history("classifier", ROWS[:2])
         tracking.record(record)
-    holds(name, tmp_path, record)
+    assert_holds(name, tmp_path, record)
 
 
 def test_wandb_has_the_run_s_settings_tags_media_and_artifacts(job, record, tmp_path):
@@ -202,7 +202,7 @@ def test_a_later_attempt_begins_with_what_was_logged_before(job, record, tmp_pat
     with Tracking(job) as tracking:
         tracking.history("classifier", ROWS[:2])
         tracking.record(record)
-    holds(name, tmp_path, record)
+    assert_holds(name, tmp_path, record)
     if name == "wandb":
         assert inspected(tmp_path)["step"] == len(ROWS)
     if name == "tensorboard":
@@ -225,10 +225,10 @@ def test_what_was_logged_whole_is_logged_again_only_if_it_changes(job, record, t
     changed = replace(record, figures=record.figures[:1])
     changed.save(tmp_path)
     assert log(changed) > first
-    holds("csv", tmp_path, changed)
+    assert_holds("csv", tmp_path, changed)
     (tmp_path / "metrics.csv").unlink()
     log(changed)
-    holds("csv", tmp_path, changed)
+    assert_holds("csv", tmp_path, changed)
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_a_server_that_does_not_answer_leaves_a_whole_run_offline(tmp_path):
     done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("tracker: W&B cannot be reached") == 1
-    holds("wandb", tmp_path / "run", load_record(tmp_path / "run"))
+    assert_holds("wandb", tmp_path / "run", load_record(tmp_path / "run"))
 
 
 def test_an_interrupted_training_has_its_epochs_and_the_next_attempt_has_them_all(tmp_path):
@@ -284,10 +284,10 @@ def test_an_interrupted_training_has_its_epochs_and_the_next_attempt_has_them_al
     assert found["summary"]["epoch"] >= 1
     robsynth(*words, cwd=tmp_path)
     record, again = load_record(run), inspected(run)
-    holds("wandb", run, record)
+    assert_holds("wandb", run, record)
     assert (again["run_id"], again["exit_code"], again["summary"]["epoch"]) == (found["run_id"], 0, 3)
     assert robsynth(*words, "tracker=csv", cwd=tmp_path).stderr.count("done before") == len(record.stages)
-    holds("csv", run, record)
+    assert_holds("csv", run, record)
 
 
 def test_synthesize_is_logged_with_its_images_and_listed(tmp_path):

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from safetensors import safe_open
+
 from robsynth.baselines.generator import load_generator
 from robsynth.classifiers import load_classifier, read_checkpoint
 from robsynth.files import file_sha1, write_text
@@ -29,16 +31,15 @@ def _write(checkpoint: Path, card: dict[str, Any]) -> list[Path]:
 
 def _look_at(checkpoint: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """What a checkpoint's file is, and what it says of itself."""
-    network, about = (load_classifier if _is_classifier(checkpoint) else load_generator)(checkpoint)
+    kind, _, _ = read_checkpoint(checkpoint)
+    with safe_open(checkpoint, "pt") as file:
+        halved = any(file.get_slice(name).get_dtype() == "F16" for name in file.keys())  # noqa: SIM118
+    network, about = (load_classifier if kind == "classifier" else load_generator)(checkpoint)
     weights = {
         "file": checkpoint.name,
         "sha1": file_sha1(checkpoint),
         "bytes": checkpoint.stat().st_size,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "bits": 16 if "seeds" in about else 32,
+        "bits": 16 if halved else 32,
     }
     return weights, about
-
-
-def _is_classifier(checkpoint: Path) -> bool:
-    return read_checkpoint(checkpoint)[0] == "classifier"

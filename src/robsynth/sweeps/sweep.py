@@ -279,10 +279,11 @@ def _make(directory: Path, job: Job, again: bool = False) -> None:
         save_job(directory, job)
         return
     found = load_job(directory)
-    if again and found.status == "failed":
-        found = replace(found, status="waiting")
-    if not found.ended:
-        save_job(directory, replace(found, words=job.words))
+    new = replace(found, status="waiting") if again and found.status == "failed" else found
+    if not new.ended:
+        new = replace(new, words=job.words)
+    if new != found:
+        save_job(directory, new)
 
 
 def _record(job: Path) -> Record:
