@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, robsynth
+from conftest import ROOT, robsynth, run_as_user
 from robsynth.classifiers import build_classifier, save_classifier
 from robsynth.cli import COMMANDS, main
 
@@ -23,7 +23,7 @@ ABOUT = {
 def trained(tmp_path_factory):
     """`robsynth train` of a tiny classifier: the directory it ran in, and what it said."""
     directory = tmp_path_factory.mktemp("trained")
-    return directory, robsynth("train", "dataset=mnist5k", "out=robust", *TINY, cwd=directory)
+    return directory, run_as_user("train", "dataset=mnist5k", "out=robust", *TINY, cwd=directory)
 
 
 @pytest.mark.parametrize("name", ["robsynth", *COMMANDS])

@@ -2,13 +2,19 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from conftest import robsynth
+from robsynth.classifiers import build_classifier, save_classifier
+from robsynth.commands import train
+from robsynth.compose import load_config
 from robsynth.errors import RequestError
+from robsynth.records.record import load_record
 from robsynth.runs.catalogue import find_runs
 from robsynth.runs.query import Wanted, matching, ordered, parse_wanted
+from robsynth.runs.training import UNGUARDED
 from test_reports import figure, make
 
 TINY = (
@@ -164,6 +170,36 @@ def test_a_run_is_unfinished_failed_or_finished_as_it_goes(tmp_path):
     assert robsynth(*TINY, "out=outputs/x", cwd=tmp_path).status == 0
     assert listed()["status"] == "finished"
     assert not (directory / "failed.json").exists()
+
+
+def test_a_checkpoint_that_is_not_what_it_was_is_made_again(tmp_path, capsys):
+    words = [*TINY[1:], f"out={tmp_path / 'run'}"]
+    checkpoint = Path(train.run(load_config("train", words))["checkpoint"])
+    before = checkpoint.read_bytes()
+    flip_last_bit(checkpoint)
+    train.run(load_config("train", words))
+    assert checkpoint.read_bytes() == before
+    assert "classifier.safetensors is not what it was, so again" in capsys.readouterr().err
+
+
+def test_a_file_that_settings_name_is_known_by_its_content_and_an_unguarded_training_says_so(tmp_path):
+    start = tmp_path / "start.safetensors"
+    about = {"arch": "compact", "widths": [4, 8, 8, 16], "channels": 1, "shape": [1, 32, 32], "dataset": "mnist5k"}
+    network = build_classifier("compact", [4, 8, 8, 16], 1, 10, [0.1], [0.3])
+    save_classifier(start, network, {**about, "label_names": list("0123456789")})
+    words = [*(word for word in TINY[1:] if word != "adversary=none"), "adversary=single_step", "recipe.held_out=0"]
+    config = load_config("train", [*words, f"recipe.start={start}", f"out={tmp_path / 'run'}"])
+    record = load_record(Path(train.run(config)["record"]))
+    assert record.warnings == [f"classifier: {UNGUARDED}"]
+    flip_last_bit(start)
+    with pytest.raises(RequestError, match=r"holds a run of other settings \(recipe\.start \w+ instead of"):
+        train.run(config)
+
+
+def flip_last_bit(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
 
 
 def test_a_damaged_record_is_listed_as_such(few):

@@ -372,13 +372,14 @@ def test_a_sweep_that_is_killed_ends_where_the_uninterrupted_one_ends(whole, tmp
 
 def test_optuna_prunes_runs_that_train(tmp_path):
     words = [word for word in TINY if not word.startswith(("recipe.epochs", "recipe.batch_size"))]
-    # The second trial is worse than the first by far, and its training would go on to the third epoch.
-    done = robsynth(
-        "sweep", "sweep=tpe", *words, "sweep.trials=2", "sweep.pruning.name=median", "sweep.pruning.startup=1",
-        "sweep.pruning.history=held_out_accuracy", "recipe.held_out=100", "recipe.epochs=3", "recipe.batch_size=100",
+    words = [
+        "sweep", "sweep=tpe", *words, "sweep.pruning.name=median", "sweep.pruning.startup=1", "recipe.held_out=100",
+        "sweep.pruning.history=held_out_accuracy", "recipe.epochs=3", "recipe.batch_size=100",
         "recipe.learning_rate=choice(0.1,1e-7)", "out=tpe",
-        cwd=tmp_path,
-    )  # fmt: skip
+    ]  # fmt: skip
+    assert robsynth(*words, "sweep.trials=1", cwd=tmp_path).json["best"]["job"] == "000"
+    # More may be asked for. The second trial is worse than the first by far, and would go on to the third epoch.
+    done = robsynth(*words, "sweep.trials=2", cwd=tmp_path)
     record = load_sweep(tmp_path / "tpe")
     first, second = record.jobs
     assert done.status == 0, done.stderr

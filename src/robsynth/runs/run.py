@@ -11,10 +11,12 @@ from typing import Any
 import torch
 
 from robsynth import __version__, processes
+from robsynth.classifiers import find_checkpoint
 from robsynth.compose import resolved, to_yaml
 from robsynth.config import Common, Config, EvaluateConfig
+from robsynth.data import DataSet
 from robsynth.errors import Pruned, RequestError, RunError
-from robsynth.files import digest, read_json, writable_directory, write_json, write_text
+from robsynth.files import digest, file_sha1, read_json, writable_directory, write_json, write_text
 from robsynth.progress import say
 from robsynth.records.provenance import git_commit, peak_memory_gb
 from robsynth.records.trackers import Job, Tracking
@@ -72,7 +74,8 @@ class Run:
     def stage(self, name: str, work: Callable[[], dict[str, Any]], alone: bool = False) -> dict[str, Any]:
         """The result of `work`, a JSON-like dictionary: computed now, or when it was first.
 
-        `files` in a result are paths below the run's directory; if one has been lost the stage is done again.
+        `files` in a result are paths below the run's directory, `sha1` is the first one's digest; if a file has been
+        lost, or that one changed, the stage is done again.
         `wall_seconds` and `cpu_seconds` in a result stand for the stage's own measure of its cost.
 
         All processes of the run do the work, each its share, and the result is that of rank 0; with `alone` rank 0
@@ -105,9 +108,17 @@ class Run:
             say(title)
             return None
         done = read_json(self._path(name))
-        lost = [file for file in done["result"].get("files", []) if not (self.directory / file).exists()]
-        say(f"{title}: {lost[0]} is gone, so again" if lost else f"{title}: done before")
-        return None if lost else done
+        trouble = self._trouble(done["result"])
+        say(f"{title}: {trouble}, so again" if trouble else f"{title}: done before")
+        return None if trouble else done
+
+    def _trouble(self, result: dict[str, Any]) -> str | None:
+        files: list[str] = result.get("files", [])
+        if lost := [file for file in files if not (self.directory / file).exists()]:
+            return f"{lost[0]} is gone"
+        if "sha1" in result and file_sha1(self.directory / files[0]) != result["sha1"]:
+            return f"{files[0]} is not what it was"
+        return None
 
     def _finish(self, name: str, result: dict[str, Any], wall: float, cpu: float) -> dict[str, Any]:
         done = {
@@ -136,6 +147,16 @@ class Run:
 
     def relative(self, path: Path) -> str:
         return path.relative_to(self.directory).as_posix()
+
+
+def beginnings(config: Config, data: DataSet, device: torch.device, precision: str) -> dict[str, str]:
+    """What a run's results depend on besides its settings: data, arithmetic, the content of files that they name."""
+    named = {
+        "checkpoint": config.classifier.checkpoint, "recipe.start": config.recipe.start,
+        "judge.checkpoint": config.judge.checkpoint, "judge.recipe.start": config.judge.recipe.start,
+    }  # fmt: skip
+    contents = {key: file_sha1(find_checkpoint(file, key)) for key, file in named.items() if file}
+    return {"precision": precision, "device": device.type, "data": data.fingerprint, **contents}
 
 
 def now() -> str:

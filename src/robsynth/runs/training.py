@@ -24,11 +24,14 @@ from robsynth.data.batches import Batches
 from robsynth.data.normalisation import normalisation
 from robsynth.errors import RequestError
 from robsynth.files import file_sha1
+from robsynth.progress import say
 from robsynth.records.trackers import Tracking
 from robsynth.runs.run import Run
 from robsynth.training.adversarial import AdversarialTraining
 from robsynth.training.fit import fit, warning
-from robsynth.training.held_out import hold_out, overfitted
+from robsynth.training.held_out import hold_out, overfitted, wants_guard
+
+UNGUARDED = "one attack step, and recipe.held_out is 0: catastrophic overfitting would not be noticed"
 
 
 def train_classifier(
@@ -45,6 +48,8 @@ def train_classifier(
         begin_from(untrained, recipe.start)
     images, held_out = hold_out(data.train, recipe.held_out)
     module = AdversarialTraining(untrained, adversary, recipe, seed, held_out)
+    if held_out is None and wants_guard(adversary):
+        say(f"warning: {UNGUARDED}")
     directory = run.directory / name
     batches = Batches(images, recipe.batch_size, seed, recipe.workers, recipe.accumulate, adversary.replays or 1)
     diary = fit(module, batches, recipe.epochs, directory, device, precision, partial(tracking.history, name),
@@ -65,6 +70,8 @@ def train_classifier(
     checkpoint = directory / "classifier.safetensors"
     processes.once(lambda: save_classifier(checkpoint, module.kept.cpu(), about))
     warnings = [f"{name}: {warning(row)}" for row in diary.rows if overfitted(row)]
+    if held_out is None and wants_guard(adversary):
+        warnings.append(f"{name}: {UNGUARDED}")
     return {**_trained(run, checkpoint, diary.rows), "warnings": warnings}
 
 

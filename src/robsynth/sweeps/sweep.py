@@ -208,6 +208,8 @@ def open_sweep(config: SweepConfig, words: list[str]) -> SweepRun:
         raise RequestError("sweep.params: found none, allowed: KEY=a,b,c on the command line, or a sweep that has some")
     parameters = [parameter(key, values) for key, values in sweep.params.items()]
     settings = {key: value for key, value in resolved(config).items() if key not in INCIDENTAL}
+    # A trial follows from those before it, not from how many there are to be: more may be asked for later.
+    settings["sweep"] = {key: value for key, value in settings["sweep"].items() if key != "trials"}
     own = [word for word in words if _group_of(word) != "tracker"]
     identity = {"command": "sweep", "robsynth": __version__, "config": {**settings, "words": own}}
     name = f"sweep-{sweep.name}-{digest(identity)}"

@@ -49,9 +49,8 @@ class HeldOut:
     def __init__(self, images: ImageSet, adversary: Adversary, seed: int) -> None:
         self.images, self.seed = images, seed
         self.pgd = None if adversary.norm == "none" else check_attack(adversary)
-        # Of several steps the training attack is as good as PGD: nothing to guard.
         self.training = replace(adversary, method="pgd", beta=None, replays=None, steps=1, random_start=True)
-        self.guards = adversary.norm != "none" and (adversary.steps == 1 or adversary.method == "free")
+        self.guards = wants_guard(adversary)
 
     def look(self, network: AnyClassifier, device: torch.device) -> dict[str, float]:
         """Shares of the images in [0, 1] under stable names; a network that was trained plainly has the clean one."""
@@ -81,6 +80,11 @@ class HeldOut:
 def check_attack(adversary: Adversary) -> Adversary:
     """PGD in the adversary's ball: 10 steps of a quarter of eps, from a random point, the best iterate."""
     return Adversary(adversary.norm, adversary.eps, STEPS, max(2.5 * adversary.eps / STEPS, 1e-9), random_start=True)
+
+
+def wants_guard(adversary: Adversary) -> bool:
+    """Whether a network may learn to mislead this attack alone; one of several steps is as good as PGD."""
+    return adversary.norm != "none" and (adversary.steps == 1 or adversary.method == "free")
 
 
 def overfitted(row: dict[str, float]) -> bool:

