@@ -17,7 +17,7 @@ from robsynth.runs.bundle import save_bundle, training_record
 from robsynth.runs.cards import describe_training
 from robsynth.runs.measuring import as_result
 from robsynth.runs.reproduce import make_record
-from robsynth.runs.run import Run, beginnings
+from robsynth.runs.run import Run, inputs_of
 from robsynth.runs.training import train_baseline, train_classifier
 
 
@@ -27,7 +27,7 @@ def run(config: Config) -> dict[str, Any]:
     precision = resolve_precision(config.precision, device)
     open_attacks(config.metrics.attacks)
     data = processes.first_then_others(lambda: load_data(config.dataset))
-    this = Run("train", config, beginnings(config, data, device, precision))
+    this = Run("train", config, inputs_of(config, data, device, precision))
     with this.tracking(config) as tracking:
         return _train(this, config, data, device, precision, tracking)
 

@@ -24,7 +24,7 @@ from robsynth.runs.accuracy import check_classes, measure_accuracy, trained_for
 from robsynth.runs.cards import describe_training
 from robsynth.runs.drawing import Drawn, extreme_cases, generation_pictures, task_pictures
 from robsynth.runs.measuring import DataSamples, as_result, curve_points, open_evaluation, studio_at, task_figures
-from robsynth.runs.run import Run, beginnings, now
+from robsynth.runs.run import Run, inputs_of, now
 from robsynth.runs.synthesis import Studio, open_studio, sample_generator, synthesize
 from robsynth.samples import Samples, SampleStore, open_samples
 from robsynth.sweeps.trial import open_trial
@@ -285,5 +285,5 @@ def make_record(
 def open_reproduction(config: Config, device: torch.device, precision: str) -> Reproduction:
     open_attacks(config.metrics.attacks)
     data = processes.first_then_others(lambda: load_data(config.dataset))
-    run = Run("reproduce", config, beginnings(config, data, device, precision))
+    run = Run("reproduce", config, inputs_of(config, data, device, precision))
     return Reproduction(config, run, data, device, precision, run.tracking(config))

@@ -149,7 +149,7 @@ class Run:
         return path.relative_to(self.directory).as_posix()
 
 
-def beginnings(config: Config, data: DataSet, device: torch.device, precision: str) -> dict[str, str]:
+def inputs_of(config: Config, data: DataSet, device: torch.device, precision: str) -> dict[str, str]:
     """What a run's results depend on besides its settings: data, arithmetic, the content of files that they name."""
     named = {
         "checkpoint": config.classifier.checkpoint, "recipe.start": config.recipe.start,
