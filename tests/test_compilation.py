@@ -20,11 +20,6 @@ def test_the_benchmark_measures_both_ways_and_its_table_is_rendered_from_its_rec
     assert (tmp_path / "compilation.md").read_text() == compilation.render(record)
 
 
-def test_what_is_committed_is_what_its_record_renders_to():
-    record = json.loads((compilation.OUT / "compilation.json").read_text())
-    assert (compilation.OUT / "compilation.md").read_text() == compilation.render(record)
-
-
 @pytest.mark.parametrize(("seconds", "paid"), [([0.5, 0.5], "400"), ([1.0, 1.0], "never")])
 def test_compiling_has_paid_when_what_it_saved_is_what_it_cost(seconds, paid):
     about = {"arch": "compact", "widths": [4], "part": "training"}

@@ -15,7 +15,7 @@ from robsynth.randomness import generator
 from robsynth.training.adversarial import AdversarialTraining, averaged
 from robsynth.training.attack import attack
 from robsynth.training.fit import fit
-from robsynth.training.held_out import CLEAN, GAP, ROBUST, TRAINING, HeldOut, hold_out, overfitted
+from robsynth.training.held_out import CLEAN, GAP, ROBUST, TRAINING, HeldOut, hold_out, onsets, overfitted
 from robsynth.training.methods import Free, Pgd, Standard, Trades, divergence, training_method
 
 CPU = torch.device("cpu")
@@ -187,7 +187,9 @@ def test_the_guard_says_when_only_the_training_attack_is_withstood(few_digits):
     row = HeldOut(grey, one_step, seed=0).look(Masked(), CPU)
     assert row[TRAINING] - row[ROBUST] > GAP
     assert overfitted(row)
-    assert not overfitted({**row, ROBUST: row[TRAINING]})
+    sound = {**row, ROBUST: row[TRAINING]}
+    assert not overfitted(sound)
+    assert onsets([row, row, sound, {**row, "epoch": 4}, row]) == [row, {**row, "epoch": 4}]
     assert TRAINING not in HeldOut(grey, PGD, seed=0).look(Masked(), CPU)
 
 

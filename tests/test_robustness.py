@@ -148,11 +148,6 @@ def test_what_is_no_attack_is_refused(name):
         load_config("train", [f"metrics.attacks=['{name}']"])
 
 
-def test_radii_without_attacks_are_refused():
-    with pytest.raises(RequestError, match=r"^metrics\.attack_eps: found \[1\.0\] without metrics\.attacks"):
-        load_config("reproduce", ["metrics.attacks=[]", "metrics.attack_eps=[1]"])
-
-
 def test_protocols_say_attack_norm_radius_and_images(robust, digits, tmp_path):
     metrics = Metrics([], 0, ["pgd2x3"], accuracy_count=30)
     threat = Threat("linf", (8 / 255,), (0.01, 0.02))

@@ -21,7 +21,8 @@ class Metrics:
     """What is measured: sets of images under `protocols` (names as in metrics/protocols.py), classifiers by `attacks`.
 
     Beside its clean accuracy a classifier has one under each of `attacks` (names as in metrics/robustness.py) in the
-    ball that it was trained for, and along a curve in those of `attack_eps`.
+    ball that it was trained for, and along a curve in those of `attack_eps`; without
+    attacks there is neither.
 
     `resamples` is the number of bootstrap resamples of an interval, 0 for none. `plugins` are modules to import that
     register extractors of one's own.
@@ -38,15 +39,13 @@ class Metrics:
     plugins: list[str] = field(default_factory=list, metadata={"empty": True})
 
     def check(self, prefix: str) -> None:
-        """Refuse attacks that do not exist, and radii for none."""
+        """Refuse attacks that do not exist."""
         for name in self.attacks:
             if ATTACK.fullmatch(name) is None:
                 raise RequestError(
                     f"{prefix}attacks: found {name!r}, allowed: pgdSTEPS, pgdSTEPSxRESTARTS, autoattack "
                     "(accuracy without any is always measured)"
                 )
-        if self.attack_eps and not self.attacks:
-            raise RequestError(f"{prefix}attack_eps: found {self.attack_eps} without {prefix}attacks, allowed: []")
 
 
 @dataclass

@@ -29,7 +29,7 @@ from robsynth.records.trackers import Tracking
 from robsynth.runs.run import Run
 from robsynth.training.adversarial import AdversarialTraining
 from robsynth.training.fit import fit, warning
-from robsynth.training.held_out import hold_out, overfitted, wants_guard
+from robsynth.training.held_out import hold_out, onsets, wants_guard
 
 UNGUARDED = "one attack step, and recipe.held_out is 0: catastrophic overfitting would not be noticed"
 
@@ -69,7 +69,7 @@ def train_classifier(
     }
     checkpoint = directory / "classifier.safetensors"
     processes.once(lambda: save_classifier(checkpoint, module.kept.cpu(), about))
-    warnings = [f"{name}: {warning(row)}" for row in diary.rows if overfitted(row)]
+    warnings = [f"{name}: {warning(row)}" for row in onsets(diary.rows)]
     if held_out is None and wants_guard(adversary):
         warnings.append(f"{name}: {UNGUARDED}")
     return {**_trained(run, checkpoint, diary.rows), "warnings": warnings}

@@ -20,7 +20,7 @@ from robsynth.errors import RunError
 from robsynth.files import file_sha1, write_atomically
 from robsynth.progress import say
 from robsynth.training.checkpoints import AtomicCheckpoints, newest, step_back
-from robsynth.training.held_out import overfitted, score
+from robsynth.training.held_out import onsets, score
 from robsynth.training.tally import NotANumber, check_weights
 
 # What Lightning says of the machine and of itself at every start is in the record, or in `doctor`.
@@ -79,7 +79,7 @@ class Diary(Callback):
                "cpu_seconds": round(cpu, 2)}  # fmt: skip
         self.rows.append(row)
         if trainer.is_global_zero:
-            if overfitted(row):
+            if row in onsets(self.rows):
                 say(f"warning: {warning(row)}")
             if self.chosen is row:
                 content = safetensors.torch.save(_tensors(pl_module.kept))
@@ -97,10 +97,10 @@ class Diary(Callback):
 
 
 def warning(row: dict[str, float]) -> str:
-    """What a row of an epoch that overfitted says, for people."""
+    """What the row of the epoch in which overfitting began says, for people."""
     return (
-        f"catastrophic overfitting in epoch {row['epoch']:.0f}: on held-out images the network withstands the training "
-        "attack and not PGD; a smaller adversary.eps or adversary.step_size, or more adversary.steps, helps"
+        f"catastrophic overfitting since epoch {row['epoch']:.0f}: on held-out images the network withstands the "
+        "training attack and not PGD; a smaller adversary.eps or adversary.step_size, or more adversary.steps, helps"
     )
 
 

@@ -1,5 +1,6 @@
 """Training images that are kept aside, and what they say of a network after each epoch."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -90,6 +91,11 @@ def wants_guard(adversary: Adversary) -> bool:
 def overfitted(row: dict[str, float]) -> bool:
     """Whether an epoch's row says that the network withstands its training attack, and not PGD."""
     return TRAINING in row and row[TRAINING] - row[ROBUST] > GAP
+
+
+def onsets(rows: Sequence[dict[str, float]]) -> list[dict[str, float]]:
+    """The epochs' rows with which overfitting began, or began again."""
+    return [row for before, row in zip([{}, *rows], rows, strict=False) if overfitted(row) and not overfitted(before)]
 
 
 def score(row: dict[str, float]) -> float | None:
