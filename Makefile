@@ -29,12 +29,6 @@ results-%: .venv/.installed
 	$(BIN)/robsynth reproduce experiment=$* out=outputs/$*
 	$(BIN)/robsynth report record=outputs/$* out=results/$* readme=README.md
 
-# Every attack that there is, on the classifier that results-mnist5k left.
-results-mnist5k_robustness: .venv/.installed-dev
-	$(BIN)/robsynth evaluate checkpoint=outputs/mnist5k/classifier/classifier.safetensors metrics.accuracy_count=200 \
-		'metrics.attacks=[pgd20,pgd100x5,autoattack]' 'metrics.attack_eps=[0.5,1,1.5,2,3]' out=outputs/mnist5k_robustness
-	$(BIN)/robsynth report record=outputs/mnist5k_robustness out=results/mnist5k_robustness
-
 # Sweeps of the digits, see experiments/sweeps/README.md.
 results-sweep-%: .venv/.installed-sweeps
 	$(BIN)/robsynth sweep sweep=$* out=outputs/sweeps/$*
