@@ -34,7 +34,7 @@ results-sweep-%: .venv/.installed-sweeps
 	$(BIN)/robsynth sweep sweep=$* out=outputs/sweeps/$*
 	$(BIN)/robsynth report record=outputs/sweeps/$* out=results/sweeps/$*
 
-# Speed against other libraries, into results/benchmarks/, and README's figures from it. Wants a machine for itself.
+# Speed against other libraries and other ways, into results/benchmarks/, and README's figures from it. Wants a machine for itself.
 BENCHMARKS := augmentation compilation evaluation speed
 benchmarks: $(BENCHMARKS:%=benchmarks-%)
 

@@ -50,7 +50,7 @@ def run_as_user(*words: str, cwd: Path) -> Finished:
 
 
 # Importing takes longer than most commands that tests run: here it is done once, and each command is a copy of that
-# process. Those that tests kill, and those that start others, are begun as users begin them.
+# process. Those that tests kill are begun as users begin them.
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload([f"robsynth.commands.{name}" for name in ("evaluate", "reproduce", "train", "sweep")])
 

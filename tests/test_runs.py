@@ -15,6 +15,7 @@ from robsynth.records.record import load_record
 from robsynth.runs.catalogue import find_runs
 from robsynth.runs.query import Wanted, matching, ordered, parse_wanted
 from robsynth.runs.training import UNGUARDED
+from test_cli import ABOUT
 from test_reports import figure, make
 
 TINY = (
@@ -184,9 +185,7 @@ def test_a_checkpoint_that_is_not_what_it_was_is_made_again(tmp_path, capsys):
 
 def test_a_file_that_settings_name_is_known_by_its_content_and_an_unguarded_training_says_so(tmp_path):
     start = tmp_path / "start.safetensors"
-    about = {"arch": "compact", "widths": [4, 8, 8, 16], "channels": 1, "shape": [1, 32, 32], "dataset": "mnist5k"}
-    network = build_classifier("compact", [4, 8, 8, 16], 1, 10, [0.1], [0.3])
-    save_classifier(start, network, {**about, "label_names": list("0123456789")})
+    save_classifier(start, build_classifier("compact", [4, 8, 8, 16], 1, 10, [0.1], [0.3]), ABOUT)
     words = [*(word for word in TINY[1:] if word != "adversary=none"), "adversary=single_step", "recipe.held_out=0"]
     config = load_config("train", [*words, f"recipe.start={start}", f"out={tmp_path / 'run'}"])
     record = load_record(Path(train.run(config)["record"]))

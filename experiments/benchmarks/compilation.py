@@ -91,8 +91,6 @@ def rows_of(
     network: Classifier, about: dict[str, Any], batch: int, repeats: int, precision: str
 ) -> list[dict[str, Any]]:
     rows = []
-    # What was compiled before, by anyone, would be found again.
-    torch.compiler.config.force_disable_caches = True
     for part, make in PARTS.items():
         torch.compiler.reset()
         works = {
@@ -155,4 +153,6 @@ def main(
 
 if __name__ == "__main__":
     torch.set_num_threads(CORES)
+    # What was compiled before, by anyone, would be found again.
+    torch.compiler.config.force_disable_caches = True
     main()
