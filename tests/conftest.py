@@ -1,85 +1,12 @@
-"""What tests share: the digits, a small network, the command line as a user runs it, and one smoke run."""
+"""What tests share: the digits, a small network, and runs that several tests look at."""
 
-import json
-import multiprocessing
 import os
-import subprocess
-import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A command that ended."""
-
-    status: int
-    stdout: str
-    stderr: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        """stdout's last line."""
-        assert self.status == 0, self.stderr
-        return json.loads(self.stdout.strip().splitlines()[-1])
-
-    @property
-    def complaint(self) -> str:
-        """stderr's only line of complaint."""
-        assert "Traceback" not in self.stderr
-        lines = [line for line in self.stderr.splitlines() if line.startswith("robsynth: ")]
-        assert len(lines) == 1, self.stderr
-        return lines[0]
-
-
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "robsynth", *words]
-
-
-def run_as_user(*words: str, cwd: Path) -> Finished:
-    """`robsynth WORDS` from the start, in this directory."""
-    done = subprocess.run(command(*words), cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
-    return Finished(done.returncode, done.stdout, done.stderr)
-
-
-# Importing takes longer than most commands that tests run: here it is done once, and each command is a copy of that
-# process. Those that tests kill are begun as users begin them.
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload([f"robsynth.commands.{name}" for name in ("evaluate", "reproduce", "train", "sweep")])
-
-
-def robsynth(*words: str, cwd: Path) -> Finished:
-    """`robsynth WORDS` in its own process, in this directory."""
-    with TemporaryDirectory() as directory:
-        said = [Path(directory) / name for name in ("stdout", "stderr")]
-        process = _forks.Process(target=_become, args=(words, cwd, dict(os.environ), said))
-        process.start()
-        process.join(600)
-        if process.exitcode is None:
-            process.kill()
-        assert process.exitcode is not None, f"robsynth {words} takes more than ten minutes"
-        return Finished(process.exitcode, *(path.read_text() for path in said))
-
-
-def _become(words: Sequence[str], cwd: Path, environment: dict[str, str], said: Sequence[Path]) -> None:
-    """Make of this process what `command` would have started."""
-    for place, path in enumerate(said, 1):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), place)
-    os.environ.clear()
-    os.environ.update(environment)
-    os.chdir(cwd)
-    sys.argv = ["robsynth", *words]
-    from robsynth.cli import main
-
-    raise SystemExit(main())
-
+from harness import Finished, robsynth, run_as_user
 
 # Files whose tests share a run that takes long, and files whose tests share nothing that is dear.
 TOGETHER = ("test_reproduce", "test_reports", "test_cards", "test_robustness")

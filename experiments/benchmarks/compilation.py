@@ -20,6 +20,7 @@ import torch.compiler.config
 from torch.nn.functional import cross_entropy
 
 from robsynth.ascent import L2, ascend, frozen, towards
+from robsynth.ascent.attack import attack
 from robsynth.classifiers import Classifier, build_classifier
 from robsynth.config import Adversary
 from robsynth.files import write_json, write_text
@@ -27,7 +28,6 @@ from robsynth.machine import autocast, resolve_precision
 from robsynth.progress import say
 from robsynth.randomness import generator
 from robsynth.records.provenance import git_commit, machine, versions
-from robsynth.training.attack import attack
 
 OUT = Path(__file__).parents[2] / "results" / "benchmarks"
 CORES = 2

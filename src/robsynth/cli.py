@@ -374,7 +374,7 @@ def _terminate(*_: Any) -> None:
 
 def _result(command: str, words: list[str]) -> dict[str, Any] | None:
     """What the command says; None where another process of the run says it."""
-    from robsynth.compose import load_config, resolved, split_words
+    from robsynth.config.compose import load_config, resolved, split_words
 
     keys = [word for word in words if not word.startswith(("--cfg", "--plan")) and word != "job"]
     keys, jobs = split_words(keys) if command == "sweep" else (keys, [])
@@ -388,7 +388,8 @@ def _result(command: str, words: list[str]) -> dict[str, Any] | None:
         return command_module.run(config, jobs)
     if not hasattr(config, "trainer"):
         return command_module.run(config)
-    from robsynth import launch, processes
+    from robsynth import processes
+    from robsynth.lab import launch
     from robsynth.machine import resolve_device
 
     device = resolve_device(config.device)
@@ -405,8 +406,8 @@ def _plan(command: str, config: Any) -> dict[str, Any]:
 
     if command != "reproduce":
         raise RequestError(f"--plan: `robsynth {command}` has none, allowed: robsynth reproduce --plan")
+    from robsynth.lab.plan import plan
     from robsynth.machine import resolve_device, resolve_precision
-    from robsynth.runs.plan import plan
 
     device = resolve_device(config.device)
     return plan(config, device, resolve_precision(config.precision, device))

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from robsynth.classifiers import Classifier, build_classifier
-from robsynth.compose import load_config
 from robsynth.config import Config, Generation
+from robsynth.config.compose import load_config
 from robsynth.data import DataSet, load_data
+from robsynth.lab.synthesis import Studio, as_pixels, open_studio
 from robsynth.machine import resolve_precision
-from robsynth.runs.synthesis import Studio, as_pixels, open_studio
 from robsynth.tasks import Synthesis
 from speed_ways import authors
 from speed_ways.turns import Turns, peak_gb

@@ -6,10 +6,10 @@ from robsynth.classifiers import Classifier
 from robsynth.config import Config, Generation
 from robsynth.data import load_data
 from robsynth.errors import RequestError
+from robsynth.lab.bundle import save_bundle, training_record
+from robsynth.lab.synthesis import open_studio
 from robsynth.machine import resolve_device
-from robsynth.runs.accuracy import check_classes
-from robsynth.runs.bundle import save_bundle, training_record
-from robsynth.runs.synthesis import open_studio
+from robsynth.metrics.accuracy import check_classes
 
 
 def run(config: Config) -> dict[str, Any]:

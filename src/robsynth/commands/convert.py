@@ -7,8 +7,8 @@ from robsynth.data import load_data
 from robsynth.data.normalisation import normalisation
 from robsynth.errors import RequestError
 from robsynth.files import file_sha1
+from robsynth.lab.cards import describe_copy
 from robsynth.progress import say
-from robsynth.runs.cards import describe_copy
 
 
 def run(config: ConvertConfig) -> dict[str, Any]:

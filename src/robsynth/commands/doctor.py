@@ -9,7 +9,8 @@ from robsynth.data import load_data
 from robsynth.data.sources import KNOWN, find_source
 from robsynth.errors import RequestError
 from robsynth.files import cache_directory
-from robsynth.launch import environment, to_start
+from robsynth.lab.launch import environment, to_start
+from robsynth.lab.trackers.weights_and_biases import has_account
 from robsynth.machine import resolve_device, resolve_precision
 from robsynth.metrics.extractors.classifiers import efficientnet_weights
 from robsynth.metrics.extractors.fidelity import NETWORKS, why_missing
@@ -17,7 +18,6 @@ from robsynth.metrics.extractors.weights import PACKAGE_SHA1, find_weights
 from robsynth.metrics.pairs import open_lpips
 from robsynth.progress import say
 from robsynth.records.provenance import machine, versions
-from robsynth.records.trackers.weights_and_biases import has_account
 
 
 def run(config: DoctorConfig) -> dict[str, Any]:

@@ -12,17 +12,17 @@ from robsynth.data import DataSet, load_data
 from robsynth.data.normalisation import normalisation
 from robsynth.errors import RequestError
 from robsynth.files import file_sha1
+from robsynth.lab.measuring import as_result, open_evaluation
+from robsynth.lab.reproduce import make_record
+from robsynth.lab.run import Run
 from robsynth.machine import resolve_device, resolve_precision
+from robsynth.metrics.accuracy import check_classes, measure_accuracy, named_threat
 from robsynth.metrics.exported import Exported, load_statistics
 from robsynth.metrics.extractors import load_plugins
-from robsynth.metrics.figures import METRICS
 from robsynth.metrics.robustness import open_attacks
 from robsynth.progress import say
+from robsynth.records.figures import METRICS
 from robsynth.reports import render
-from robsynth.runs.accuracy import check_classes, measure_accuracy, named_threat
-from robsynth.runs.measuring import as_result, open_evaluation
-from robsynth.runs.reproduce import make_record
-from robsynth.runs.run import Run
 from robsynth.samples import Samples, WithLabels, inspect, open_samples
 
 

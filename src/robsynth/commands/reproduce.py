@@ -2,9 +2,9 @@ from typing import Any
 
 from robsynth import processes
 from robsynth.config import Config
+from robsynth.lab.reproduce import Reproduction, open_reproduction
 from robsynth.machine import resolve_device, resolve_precision
 from robsynth.reports import render
-from robsynth.runs.reproduce import Reproduction, open_reproduction
 
 
 def run(config: Config) -> dict[str, Any]:

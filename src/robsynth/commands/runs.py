@@ -3,13 +3,13 @@ from typing import Any
 from robsynth.config import RunsConfig
 from robsynth.errors import RequestError
 from robsynth.files import writable_directory
-from robsynth.metrics.figures import METRICS
+from robsynth.lab.catalogue import LocalRun, find_runs
 from robsynth.progress import say, show
+from robsynth.records.figures import METRICS
+from robsynth.records.query import Wanted, matching, ordered, parse_wanted
 from robsynth.reports import compare
 from robsynth.reports.comparison import figures_table, group_by_seed, group_figures, open_records, settings_table
 from robsynth.reports.tables import Table
-from robsynth.runs.catalogue import LocalRun, find_runs
-from robsynth.runs.query import Wanted, matching, ordered, parse_wanted
 
 
 def run(config: RunsConfig) -> dict[str, Any]:

@@ -2,9 +2,9 @@ from typing import Any
 
 from robsynth.config import SweepConfig
 from robsynth.errors import RunError
+from robsynth.lab.sweeps.jobs import load_job
+from robsynth.lab.sweeps.sweep import JOBS, open_sweep
 from robsynth.reports.sweep import render_sweep
-from robsynth.sweeps.jobs import load_job
-from robsynth.sweeps.sweep import JOBS, open_sweep
 
 
 def run(config: SweepConfig, words: list[str]) -> dict[str, Any]:

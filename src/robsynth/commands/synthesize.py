@@ -12,19 +12,19 @@ import torch
 from robsynth import processes
 from robsynth.baselines.generator import KIND
 from robsynth.classifiers import find_checkpoint, is_safetensors, read_checkpoint
-from robsynth.compose import resolved
 from robsynth.config import Config
+from robsynth.config.compose import resolved
 from robsynth.data import DataSet, load_data
 from robsynth.errors import RequestError
 from robsynth.files import digest, file_sha1
+from robsynth.lab.pictures import COLUMNS, ROWS, save_png, store_grid
+from robsynth.lab.run import now
+from robsynth.lab.synthesis import Around, open_studio, sample_generator, synthesize
+from robsynth.lab.trackers import Job, Tracking
 from robsynth.machine import resolve_device, resolve_precision
 from robsynth.records.provenance import git_commit, machine, peak_memory_gb, versions
 from robsynth.records.record import FILE, Record, load_record
-from robsynth.records.trackers import Job, Tracking
 from robsynth.reports import gallery
-from robsynth.runs.pictures import COLUMNS, ROWS, save_png, store_grid
-from robsynth.runs.run import now
-from robsynth.runs.synthesis import Around, open_studio, sample_generator, synthesize
 from robsynth.samples import SampleStore, load_samples
 from robsynth.samples.store import MANIFEST
 

@@ -7,18 +7,18 @@ from robsynth import processes
 from robsynth.classifiers import load_classifier
 from robsynth.config import Config, Generation
 from robsynth.data import DataSet, load_data
+from robsynth.lab.bundle import save_bundle, training_record
+from robsynth.lab.cards import describe_training
+from robsynth.lab.measuring import as_result
+from robsynth.lab.reproduce import make_record
+from robsynth.lab.run import Run, inputs_of
+from robsynth.lab.trackers import Tracking
+from robsynth.lab.training import train_baseline, train_classifier
 from robsynth.machine import resolve_device, resolve_precision
+from robsynth.metrics.accuracy import measure_accuracy, trained_for
 from robsynth.metrics.robustness import open_attacks
 from robsynth.records.record import Record
-from robsynth.records.trackers import Tracking
 from robsynth.reports import render
-from robsynth.runs.accuracy import measure_accuracy, trained_for
-from robsynth.runs.bundle import save_bundle, training_record
-from robsynth.runs.cards import describe_training
-from robsynth.runs.measuring import as_result
-from robsynth.runs.reproduce import make_record
-from robsynth.runs.run import Run, inputs_of
-from robsynth.runs.training import train_baseline, train_classifier
 
 
 def run(config: Config) -> dict[str, Any]:

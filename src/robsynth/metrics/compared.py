@@ -9,9 +9,9 @@ from robsynth import __version__
 from robsynth.errors import RequestError
 from robsynth.metrics import pairs
 from robsynth.metrics.cache import arrays_once
-from robsynth.metrics.figures import Figure, Protocol
 from robsynth.metrics.protocols import SEED
 from robsynth.metrics.uncertainty import bootstrap_interval
+from robsynth.records.figures import Figure, Protocol
 from robsynth.samples import Inspection, Samples
 
 Each = Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]

@@ -14,12 +14,12 @@ from robsynth.metrics import features
 from robsynth.metrics.compared import compared
 from robsynth.metrics.exported import Exported
 from robsynth.metrics.extractors import JudgeExtractor
-from robsynth.metrics.figures import Figure, Protocol
 from robsynth.metrics.measures import by_class
 from robsynth.metrics.protocols import SEED, SPLITS, Measurement
 from robsynth.metrics.sets import SetMeasures
 from robsynth.metrics.uncertainty import bootstrap_interval
 from robsynth.progress import say
+from robsynth.records.figures import Figure, Protocol
 from robsynth.samples import Inspection, Samples, inspect
 
 

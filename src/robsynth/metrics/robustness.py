@@ -19,6 +19,7 @@ from torch import Tensor
 
 from robsynth import processes
 from robsynth.ascent import frozen
+from robsynth.ascent.attack import attack
 from robsynth.classifiers import AnyClassifier
 from robsynth.config import ATTACK, Adversary
 from robsynth.data import ImageSet
@@ -26,7 +27,6 @@ from robsynth.errors import RequestError
 from robsynth.files import read_json, write_text
 from robsynth.progress import track
 from robsynth.randomness import generator
-from robsynth.training.attack import attack
 
 # How many images are attacked at a time, and at most how many pixels. AutoAttack's noise depends on it.
 CHUNK, CHUNK_PIXELS = 250, 2**20

@@ -12,9 +12,9 @@ from robsynth.metrics.cache import values_once
 from robsynth.metrics.exported import Exported
 from robsynth.metrics.extractors import KNOWN, Extractor, JudgeExtractor, load_plugins, open_extractor
 from robsynth.metrics.features import DataSource, Features, SampleSource
-from robsynth.metrics.figures import Figure, Protocol
 from robsynth.metrics.measures import MEASURES, Found, Sets
 from robsynth.metrics.protocols import Measurement, parse
+from robsynth.records.figures import Figure, Protocol
 from robsynth.samples import Inspection, Samples
 
 

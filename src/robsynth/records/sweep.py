@@ -6,7 +6,7 @@ from typing import Any
 
 from robsynth.errors import RequestError
 from robsynth.files import read_json, write_json
-from robsynth.metrics.figures import METRICS
+from robsynth.records.figures import METRICS
 
 FORMAT = "robsynth-sweep-1"
 FILE = "comparison.json"

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from robsynth.metrics.figures import METRICS
+from robsynth.records.figures import METRICS
 from robsynth.reports.formats import markdown
 from robsynth.reports.tables import Cell, Table, figure_cell
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from robsynth.errors import RequestError
 from robsynth.files import digest, write_text
-from robsynth.metrics.figures import METRICS
+from robsynth.records.figures import METRICS
 from robsynth.records.record import Record, load_record
 from robsynth.records.rows import FIGURE_COLUMNS, figure_row, to_csv
 from robsynth.reports.formats import markdown

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from robsynth.metrics.figures import METRICS
+from robsynth.records.figures import METRICS
 from robsynth.records.record import Record
 from robsynth.records.rows import interval_of
 from robsynth.reports.tables import metric_title, subject_title

@@ -7,7 +7,7 @@ import yaml
 
 import robsynth
 from robsynth.errors import RequestError
-from robsynth.metrics.figures import METRICS
+from robsynth.records.figures import METRICS
 from robsynth.records.record import Record, load_record
 from robsynth.reports.tables import Cell, Table, figure_cell, is_point, metric_title
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from robsynth.files import write_text
-from robsynth.metrics.figures import METRICS
+from robsynth.records.figures import METRICS
 from robsynth.records.sweep import FILE, SweepRecord, load_sweep
 from robsynth.reports.formats import markdown
 from robsynth.reports.page import page

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from robsynth.metrics.figures import METRICS
+from robsynth.records.figures import METRICS
 from robsynth.records.record import Record
 from robsynth.records.rows import interval_of
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 import torch
 
 from robsynth import processes
+from robsynth.ascent.attack import attack
 from robsynth.classifiers import AnyClassifier
 from robsynth.config import Adversary
 from robsynth.data import ImageSet
 from robsynth.data.images import interleave_classes
 from robsynth.errors import RequestError
 from robsynth.randomness import generator
-from robsynth.training.attack import attack
 
 ROBUST, CLEAN, TRAINING = "held_out_robust_accuracy", "held_out_accuracy", "held_out_accuracy_under_training_attack"
 # PGD that a network which only learned to mislead its own training attack does not withstand.

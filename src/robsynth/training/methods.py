@@ -6,10 +6,10 @@ from torch.nn.functional import cross_entropy, kl_div
 
 from robsynth import processes
 from robsynth.ascent import ascend, constraint, frozen
+from robsynth.ascent.attack import attack
 from robsynth.classifiers import AnyClassifier
 from robsynth.config import Adversary
 from robsynth.randomness import OfBatch
-from robsynth.training.attack import attack
 
 
 class Standard:

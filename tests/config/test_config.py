@@ -1,0 +1,83 @@
+"""What a command line may say, and what it is told when it says something else."""
+
+import pytest
+
+from robsynth.config import TASKS, USES, Config
+from robsynth.config.compose import load_config, resolved
+from robsynth.errors import RequestError
+
+
+def test_the_defaults_are_whole_and_of_their_types():
+    config = load_config("reproduce", [])
+    assert isinstance(config, Config)
+    assert list(config.tasks) == list(TASKS)
+    assert all(type(config.tasks[name]) is TASKS[name] for name in TASKS)
+    assert "???" not in str(resolved(config))
+
+
+def test_task_settings_have_one_home_and_a_short_name():
+    config = load_config("synthesize", ["task=inpainting", "task.hole=3", "tasks.generation.steps=2"])
+    assert (config.task, config.tasks["inpainting"].hole, config.tasks["generation"].steps) == ("inpainting", 3, 2)
+
+
+def test_paths_may_have_the_name_of_a_group_of_files():
+    config = load_config("evaluate", ["samples=a=b/c.npz", "judge=x.safetensors", "reference=mnist5k"])
+    assert (config.samples, config.judge) == ("a=b/c.npz", "x.safetensors")
+    assert load_config("evaluate", ["judge=null"]).judge is None
+
+
+def test_a_scale_is_an_overlay_that_the_command_line_outdoes():
+    assert load_config("reproduce", ["scale=smoke"]).samples.count == 20
+    assert load_config("reproduce", ["scale=smoke", "samples.count=7"]).samples.count == 7
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "complaint"),
+    [
+        ("train", ["recipe.epoch=3"], r"^recipe\.epoch: no such key; did you mean recipe\.epochs\?"),
+        ("train", ["datset=mnist5k"], r"^datset: no such key; did you mean dataset\?"),
+        ("train", ["dataset=mnist"], r"^dataset: found 'mnist', allowed: apple2orange, cats_vs_dogs, cifar10"),
+        ("train", ["adversary=l1"], r"^adversary: found 'l1', allowed: .*l2, linf, none"),
+        ("train", ["recipe.epochs=abc"], r"^recipe\.epochs: .*'abc'.*Integer"),
+        ("train", ["recipe.epochs=1.5"], r"^recipe\.epochs: .*'1.5'.*Integer"),
+        ("train", ["recipe.epochs=0"], r"^recipe\.epochs: found 0, allowed: a number >= 1$"),
+        ("train", ["adversary.eps=-1"], r"^adversary\.eps: found -1\.0, allowed: a number >= 0$"),
+        ("train", ["adversary.eps=nan"], r"^adversary\.eps: found nan"),
+        ("train", ["adversary.eps=inf"], r"^adversary\.eps: found inf"),
+        ("train", ["adversary.step_size=0"], r"^adversary\.step_size: found 0\.0, allowed: a number > 0$"),
+        ("train", ["adversary.norm=l3"], r"^adversary\.norm: found 'l3', allowed: l2, linf, none$"),
+        ("train", ["classifier.widths=[]"], r"^classifier\.widths: found an empty list"),
+        ("train", ["classifier.widths=[8,0]"], r"^classifier\.widths: found 0"),
+        ("train", ["recipe.momentum=2"], r"^recipe\.momentum: found 2\.0, allowed: a number >= 0 and <= 1$"),
+        ("train", ["force=maybe"], r"^force: .*'maybe'"),
+        ("train", ["+new=1"], r"^\+new=1: keys can neither be added"),
+        ("train", ["~tracker"], r"^~tracker: keys can neither be added"),
+        ("train", ["dataset"], r"^dataset: not understood; allowed: KEY=VALUE$"),
+        ("train", ["seed=[1"], r"^seed=\[1: "),
+        ("train", ["recipe=2"], r"^recipe=2: "),
+        ("train", ["tracker=csv", "tracker.mode=online"], r"^tracker\.mode: found online, but only tracker=wandb"),
+        ("train", ["tracker=mlflow"], r"^tracker: found 'mlflow', allowed: csv, none, tensorboard, wandb$"),
+        ("train", ["inputs=x"], r"^inputs: `robsynth train` does not read it"),
+        ("train", ["checkpoint=x"], r"^checkpoint: `robsynth train` makes a new one; allowed: recipe.start"),
+        ("synthesize", ["task=painting"], r"^task: found 'painting', allowed: generation, inpainting"),
+        ("synthesize", ["task.steps=0"], r"^tasks\.generation\.steps: found 0, allowed: a number >= 1$"),
+        ("synthesize", ["task=inpainting", "task.stps=3"], r"^tasks\.inpainting\.stps: .*tasks\.inpainting\.steps"),
+        ("synthesize", ["tasks.drawing.steps=3"], r"^tasks\.drawing\.steps: no such key; allowed: tasks\.feature"),
+        ("synthesize", ["adversary.eps=3"], r"^adversary: `robsynth synthesize` does not read it"),
+        ("reproduce", ["inputs=x"], r"^inputs: `robsynth reproduce` does not read it"),
+        ("reproduce", ["select=[painting]"], r"^select: found 'painting', allowed: generation"),
+        ("reproduce", ["scale=huge"], r"^scale: found 'huge', allowed: laptop, paper, smoke$"),
+        ("evaluate", ["smples=x"], r"^smples: no such key; did you mean samples\?"),
+        ("evaluate", ["metrics.resamples=-1"], r"^metrics\.resamples: found -1, allowed: a number >= 0$"),
+        ("report", ["recrd=x"], r"^recrd: no such key; did you mean record\?"),
+    ],
+)
+def test_a_bad_request_is_one_line_that_names_the_key(command, words, complaint):
+    with pytest.raises(RequestError, match=complaint) as caught:
+        load_config(command, words)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_key_is_read_by_a_command():
+    """An option that does nothing would be one that no command reads."""
+    assert set().union(*USES.values()) == set(Config.__dataclass_fields__)

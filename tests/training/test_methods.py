@@ -1,0 +1,212 @@
+"""Ways of adversarial training: what each of them minimises, and what tells that one went wrong."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from robsynth.ascent.attack import attack
+from robsynth.classifiers import build_classifier
+from robsynth.config import Adversary, Augmentation, Recipe
+from robsynth.config.compose import load_config
+from robsynth.data.batches import Batches
+from robsynth.errors import RequestError
+from robsynth.randomness import generator
+from robsynth.training.adversarial import AdversarialTraining, averaged
+from robsynth.training.fit import fit
+from robsynth.training.held_out import CLEAN, GAP, ROBUST, TRAINING, HeldOut, hold_out, onsets, overfitted
+from robsynth.training.methods import Free, Pgd, Standard, Trades, divergence, training_method
+
+CPU = torch.device("cpu")
+PGD = Adversary("l2", eps=1.0, steps=3, step_size=0.4, random_start=True)
+TRADES = replace(PGD, method="trades", beta=6.0)
+FREE = Adversary("l2", 1.0, 1, 0.5, keep="last", method="free", replays=3)
+RECIPE = Recipe(
+    epochs=3, batch_size=16, learning_rate=0.05, momentum=0.9, weight_decay=5e-4, schedule="one_cycle",
+    augment=Augmentation(shift=2),
+)  # fmt: skip
+
+
+def module(adversary=PGD, held_out=None, **changes):
+    network = build_classifier("compact", [4, 8, 8, 16], 1, 10, [0.1], [0.3])
+    return AdversarialTraining(network, adversary, replace(RECIPE, **changes), 3, held_out)
+
+
+def test_a_configuration_names_the_method():
+    kinds = [type(training_method(one)) for one in (replace(PGD, norm="none"), PGD, TRADES, FREE)]
+    assert kinds == [Standard, Pgd, Trades, Free]
+
+
+def test_pgd_is_the_loss_of_what_the_attack_finds(network, digits):
+    images, labels = digits.test.take(range(8))
+    losses, logits = Pgd(PGD)(network, images, labels, generator(0, "noise"))
+    moved = attack(network, images, labels, PGD, generator(0, "noise"))
+    assert torch.equal(logits, network(moved))
+    assert torch.equal(losses, cross_entropy(network(moved), labels, reduction="none"))
+
+
+def test_label_smoothing_mixes_in_the_uniform_distribution(network, digits):
+    images, labels = digits.test.take(range(8))
+    losses, logits = Standard(0.1)(network, images, labels, generator(0))
+    uniform = -logits.log_softmax(1).mean(1)
+    torch.testing.assert_close(losses, 0.9 * cross_entropy(logits, labels, reduction="none") + 0.1 * uniform)
+
+
+def test_divergence_is_that_of_torchs_distributions():
+    first, second = torch.randn(2, 5, 10, generator=generator(0))
+    expected = torch.distributions.kl_divergence(
+        torch.distributions.Categorical(logits=first), torch.distributions.Categorical(logits=second)
+    )
+    torch.testing.assert_close(divergence(first, second), expected)
+    torch.testing.assert_close(divergence(first, first), torch.zeros(5))
+
+
+def test_trades_adds_beta_times_a_divergence_that_the_attack_raised(network, digits):
+    images, labels = digits.test.take(range(8))
+    natural = cross_entropy(network(images), labels, reduction="none")
+    once, logits = Trades(replace(TRADES, beta=1.0))(network, images, labels, generator(0))
+    twice, _ = Trades(replace(TRADES, beta=2.0))(network, images, labels, generator(0))
+    torch.testing.assert_close(logits, network(images))
+    torch.testing.assert_close(twice - natural, 2 * (once - natural), rtol=1e-3, atol=1e-6)
+    unmoved = PGD.eps * torch.randn(images.shape, generator=generator(1))
+    elsewhere = (images + unmoved / unmoved.flatten(1).norm(dim=1).view(-1, 1, 1, 1)).clamp(0, 1)
+    random = divergence(network(images), network(elsewhere))
+    assert ((once - natural) > random).float().mean() > 0.8
+
+
+def test_free_makes_one_step_a_backward_pass_and_carries_it_on(network, digits):
+    """After n passes over one batch of a frozen network it is where n steps of PGD are, batch norm being still."""
+    images, labels = digits.test.take(range(8))
+    free = Free(FREE)
+    for _ in range(3):
+        losses, _ = free(network, images, labels, generator(0))
+        losses.sum().backward()
+        free.after_backward()
+    pgd = Adversary("l2", FREE.eps, 3, FREE.step_size, keep="last")
+    torch.testing.assert_close(images + free.added, attack(network, images, labels, pgd, generator(0)))
+    assert free.added.flatten(1).norm(dim=1).max() <= FREE.eps + 1e-5
+    again = Free(FREE)
+    again.load(free.state(), 2, 5)
+    assert torch.equal(again.added, free.added[2:5])
+
+
+@pytest.mark.parametrize(
+    "adversary", [replace(TRADES, beta=1.0), FREE, replace(PGD, norm="none")], ids=["trades", "free", "standard"]
+)
+def test_every_method_learns(adversary, digits, tmp_path):
+    recipe = {"epochs": 4, "batch_size": 50, "learning_rate": 0.1, "augment": Augmentation(0)}
+    learner = module(adversary, **recipe)
+    batches = Batches(digits.train.head(400), 50, 0, replays=adversary.replays or 1)
+    rows = fit(learner, batches, 4, tmp_path, CPU, "fp32").rows
+    assert rows[-1]["loss"] < 0.9 * rows[0]["loss"]
+    assert rows[-1]["accuracy"] > rows[0]["accuracy"]
+
+
+def test_a_batch_in_parts_makes_one_step(few_digits, tmp_path):
+    """Two parts of 8 make as many steps as one batch of 16, and with frozen statistics the same ones."""
+
+    def trained(parts):
+        learner = module(replace(PGD, norm="none"), accumulate=parts, augment=Augmentation(0))
+        # Batch norm would see each part on its own.
+        learner.network.train = lambda mode=True: learner.network
+        learner.network.eval()
+        for part in learner.network.modules():
+            part.training = False
+        batches = Batches(few_digits.train, 16, 3, parts=parts)
+        fit(learner, batches, 2, tmp_path / str(parts), CPU, "fp32")
+        assert learner.trainer.global_step == 4
+        return torch.cat([value.flatten() for value in learner.network.parameters()])
+
+    torch.testing.assert_close(trained(2), trained(1), rtol=0, atol=1e-6)
+
+
+def test_the_average_is_that_of_the_formula(few_digits, tmp_path):
+    learner = module(ema=0.5)
+    seen = []
+    learner.on_train_batch_end = lambda *_: seen.append(learner.network.head.weight.detach().clone())
+    fit(learner, Batches(few_digits.train, 16, 3), 2, tmp_path, CPU, "fp32")
+    expected = seen[0]
+    for weight in seen[1:]:
+        expected = 0.5 * expected + 0.5 * weight
+    torch.testing.assert_close(learner.kept.head.weight, expected)
+    assert not any(parameter.requires_grad for parameter in averaged(learner.network, 0.5).parameters())
+
+
+def test_held_out_images_are_balanced_and_never_trained_on(digits):
+    rest, aside = hold_out(digits.train, 100)
+    assert [len(aside.of_class(label)) for label in range(10)] == [10] * 10
+    assert len(rest) + len(aside) == len(digits.train)
+    kept = {image.numpy().tobytes() for image in aside.pixels(range(100))}
+    assert not kept & {image.numpy().tobytes() for image in rest.pixels(range(len(rest)))}
+    assert hold_out(digits.train, 100)[1].fingerprint == aside.fingerprint
+    assert hold_out(digits.train, 0) == (digits.train, None)
+    with pytest.raises(RequestError, match=r"recipe\.held_out: found 3000"):
+        hold_out(digits.train, 3000)
+
+
+def test_the_epoch_kept_is_the_best_on_held_out_images(few_digits, tmp_path):
+    """Whatever came after; of equal ones the last."""
+    learner = module(held_out=few_digits.test)
+    scores, weights = iter([0.3, 0.6, 0.6, 0.2]), []
+
+    def look(network, device):
+        weights.append(network.head.weight.detach().clone())
+        return {ROBUST: next(scores)}
+
+    learner.held_out.look = look
+    diary = fit(learner, Batches(few_digits.train, 16, 3), 4, tmp_path, CPU, "fp32")
+    assert diary.chosen["epoch"] == 3
+    assert torch.equal(learner.kept.head.weight, weights[2])
+    assert not torch.equal(weights[2], weights[3])
+
+
+def test_held_out_images_tell_clean_from_robust(network, few_digits):
+    found = HeldOut(few_digits.test, PGD, seed=0).look(network, CPU)
+    assert found[ROBUST] <= found[CLEAN]
+    assert HeldOut(few_digits.test, PGD, seed=0).look(network, CPU) == found
+    assert set(HeldOut(few_digits.test, replace(PGD, norm="none"), 0).look(network, CPU)) == {CLEAN}
+
+
+class Masked(torch.nn.Module):
+    """Reads the first pixel, and hides its gradient from whoever starts at 0.5: one step there goes nowhere."""
+
+    def forward(self, x):
+        pixel = x[:, 0, 0, 0]
+        value = torch.where((pixel - 0.5).abs() < 0.05, pixel.detach() + 0 * pixel, pixel) - 0.35
+        distraction = 10 * (x[:, 0, 1, 1] - 0.5).abs() * ((pixel - 0.5).abs() < 0.05)
+        return torch.stack([value * 10 + distraction.detach() - distraction, torch.zeros_like(value)], 1)
+
+
+def test_the_guard_says_when_only_the_training_attack_is_withstood(few_digits):
+    """The network of this test misleads a single step and no path of several."""
+    from robsynth.data import MemoryImages
+
+    grey = MemoryImages("grey", torch.full((50, 1, 8, 8), 128, dtype=torch.uint8), torch.zeros(50), ("a", "b"))
+    one_step = Adversary("linf", 0.2, 1, 0.02, random_start=True, keep="last")
+    row = HeldOut(grey, one_step, seed=0).look(Masked(), CPU)
+    assert row[TRAINING] - row[ROBUST] > GAP
+    assert overfitted(row)
+    sound = {**row, ROBUST: row[TRAINING]}
+    assert not overfitted(sound)
+    assert onsets([row, row, sound, {**row, "epoch": 4}, row]) == [row, {**row, "epoch": 4}]
+    assert TRAINING not in HeldOut(grey, PGD, seed=0).look(Masked(), CPU)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["adversary=trades", "adversary.beta=null"], "adversary.beta: found none, allowed: a number"),
+        (["adversary=l2", "adversary.beta=6"], "adversary.beta: found 6.0, allowed: none"),
+        (["adversary=trades", "adversary.random_start=false"], "adversary.random_start"),
+        (["adversary=free", "adversary.steps=2"], "adversary.steps: found 2, allowed: 1"),
+        (["adversary=free", "adversary.norm=none"], "adversary.norm: found none"),
+        (["recipe.accumulate=3"], "recipe.accumulate: found 3, allowed: a divisor of recipe.batch_size"),
+        (["adversary=free", "recipe.accumulate=2"], "recipe.accumulate: found 2, allowed: 1, as free replays"),
+        (["recipe.label_smoothing=1"], "recipe.label_smoothing"),
+    ],
+)
+def test_contradictions_are_refused(words, line):
+    with pytest.raises(RequestError) as refused:
+        load_config("train", words)
+    assert line in str(refused.value)
