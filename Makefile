@@ -12,9 +12,10 @@ reproduce: .venv/.installed
 	$(BIN)/robsynth synthesize classifier=cifar10_laptop samples.count=100 out=outputs/painted_cifar10
 	$(BIN)/robsynth reproduce
 
-# A process a core, of one thread each.
+# A process a core, of one thread each. T=tests/ascent runs a part, T='-m "not slow"' the quick tests.
+T ?=
 test: .venv/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(T)
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .

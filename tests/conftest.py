@@ -1,6 +1,10 @@
-"""What tests share: the digits, a small network, and runs that several tests look at."""
+"""What tests share: the digits, a small network, devices, and runs that several tests look at."""
 
+import fcntl
+import json
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,36 +12,68 @@ import pytest
 
 from harness import Finished, robsynth, run_as_user
 
-# Files whose tests share a run that takes long, and files whose tests share nothing that is dear.
-TOGETHER = ("test_reproduce", "test_reports", "test_cards", "test_robustness")
-ANYWHERE = ("test_experiments", "test_paper_settings")
+ATTACKS = ("pgd3", "pgd3x4")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes first, and what fills the gaps last."""
-    items.sort(key=lambda item: (item.path.stem in ANYWHERE, item.path.stem not in TOGETHER))
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that computes does so on every device that is here."""
+    if "device" in metafunc.fixturenames:
+        import torch
+
+        here = ["cpu", *([pytest.param("cuda", marks=pytest.mark.gpu)] if torch.cuda.is_available() else [])]
+        metafunc.parametrize("device", here, indirect=True)
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """What shares a fixture stays in one process."""
-    from xdist.scheduler import LoadScopeScheduling
+@pytest.fixture
+def device(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Where a test computes, in float32 unless it says otherwise: the CPU, and the GPU where there is one."""
+    import torch
 
-    class ByWhatIsShared(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            file = Path(nodeid.partition("::")[0]).stem
-            return nodeid if file in ANYWHERE else "together" if file in TOGETHER else file
+    from robsynth.machine import arithmetic
 
-    return ByWhatIsShared(config, log)
+    with arithmetic("fp32", torch.device(request.param)):
+        yield torch.device(request.param)
+
+
+@pytest.fixture
+def second_device() -> Iterator[Any]:
+    """A device that is not the CPU and needs no driver; see second_device.py."""
+    from second_device import META, values_read_as_zeros
+
+    with values_read_as_zeros():
+        yield META
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of all processes of the tests."""
+    base = tmp_path_factory.getbasetemp()
+    directory = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    directory.mkdir(exist_ok=True)
+    return directory
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _once(directory: Path, make: Callable[[], Finished]) -> Finished:
+    """What a command said, run by the first process of the tests that asks, in a directory that all see."""
+    said = directory / "said.json"
+    directory.mkdir(exist_ok=True)
+    with _locked(directory / "lock"):
+        if not said.exists():
+            said.write_text(json.dumps(vars(make())))
+    return Finished(**json.loads(said.read_text()))
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+def _own_cache(shared: Path) -> None:
     """The user's cache stays as it is; every process of the tests shares another."""
-    base = tmp_path_factory.getbasetemp()
-    cache = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
-    cache.mkdir(exist_ok=True)
-    os.environ["ROBSYNTH_CACHE"] = str(cache)
+    os.environ["ROBSYNTH_CACHE"] = str(shared / "cache")
     os.environ["WANDB_MODE"] = "offline"
 
 
@@ -65,24 +101,21 @@ def network():
 
 
 @pytest.fixture(scope="session")
-def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Finished]:
+def smoke(shared: Path) -> tuple[Path, Finished]:
     """`robsynth reproduce scale=smoke`, uninterrupted: its directory and what it said."""
-    directory = tmp_path_factory.mktemp("smoke")
-    done = run_as_user("reproduce", "scale=smoke", "out=run", cwd=directory)
+    directory = shared / "smoke"
+    done = _once(directory, lambda: run_as_user("reproduce", "scale=smoke", "out=run", cwd=directory))
     assert done.status == 0, done.stderr
     return directory / "run", done
 
 
-ATTACKS = ("pgd3", "pgd3x4")
-
-
 @pytest.fixture(scope="session")
-def robust_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def robust_run(shared: Path) -> tuple[Path, dict[str, Any]]:
     """`robsynth train` of a small robust classifier with a robustness curve: where it ran, and what it said."""
-    directory = tmp_path_factory.mktemp("robust")
+    directory = shared / "robust"
     words = (
         "train", "classifier.widths=[4,8,8,16]", "adversary.steps=1", "recipe.epochs=2", "recipe.ema=0",
         f"metrics.attacks=[{','.join(ATTACKS)}]", "metrics.attack_eps=[0.5,3]", "metrics.accuracy_count=100",
         "tracker=none", "out=robust",
     )  # fmt: skip
-    return directory, robsynth(*words, cwd=directory).json
+    return directory, _once(directory, lambda: robsynth(*words, cwd=directory)).json

@@ -100,6 +100,12 @@ def wait_for(path: Path, process: subprocess.Popen) -> None:
         time.sleep(0.02)
 
 
+def children(process: subprocess.Popen) -> list[int]:
+    """The numbers of the commands that this one has started and that still run."""
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [int(number) for number in listed if b"robsynth" in Path(f"/proc/{number}/cmdline").read_bytes()]
+
+
 def inspected(run: Path) -> dict[str, Any]:
     """The one offline run of W&B below this directory, read back by W&B's own tool."""
     (log,) = (run / "wandb").glob("offline-run-*")

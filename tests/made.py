@@ -2,7 +2,10 @@
 
 import re
 
+from torch import Tensor, nn
+
 from robsynth.baselines.wgan_gp import GanTraining
+from robsynth.classifiers import Classifier
 from robsynth.config import Adversary, Augmentation, Baseline, Recipe
 from robsynth.records.record import Record
 
@@ -17,9 +20,47 @@ RECIPE = Recipe(
 )  # fmt: skip
 GAN = Baseline("wgan_gp", 3, 16, critic_steps=2, latent=8, width=8, learning_rate=1e-3, penalty=10, ema=0.9)
 
+# An extractor that costs nothing, as a user writes one.
+POOLED = """\
+import torch
+from robsynth.metrics.extractors import register_extractor
+
+class Pooled(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("scale", torch.tensor(255.0))
+
+    def forward(self, x):
+        small = torch.nn.functional.adaptive_avg_pool2d(x.float() / self.scale, 4).flatten(1)
+        return small, small[:, :10]
+
+register_extractor("pooled", lambda device: Pooled().to(device))
+"""
+
 
 def gan() -> GanTraining:
     return GanTraining(GAN, 10, (1, 32, 32), seed=3)
+
+
+def counted_passes(network: Classifier) -> list[int]:
+    """One number that grows with every image that goes forward through the network or back, twice if for weights too.
+
+    Counted where its representation leaves it, which every task and every loss asks for.
+    """
+    counted = [0]
+
+    def forward(module: nn.Module, given: tuple[Tensor, ...], found: Tensor) -> None:
+        ways_back = 2 if network.head.weight.requires_grad else 1
+
+        def backward(gradient: Tensor) -> None:
+            counted[0] += ways_back * len(gradient)
+
+        counted[0] += len(found)
+        if found.requires_grad:
+            found.register_hook(backward)
+
+    network.features.register_forward_hook(forward)
+    return counted
 
 
 def record_of(figures, **more) -> Record:

@@ -22,6 +22,7 @@ from robsynth.data import MemoryImages
 from robsynth.data.augment import augment
 from robsynth.data.batches import Batches
 from robsynth.files import write_json, write_text
+from robsynth.machine import CPU, Machine
 from robsynth.progress import say
 from robsynth.randomness import generator
 from robsynth.records.provenance import git_commit, machine, versions
@@ -92,7 +93,7 @@ def measure(count: int, repeats: int, batch_sizes: tuple[int, ...]) -> dict[str,
             rows.append({"batch_size": batch_size, "way": way, "images_per_second": [round(rate) for rate in rates]})
     return {
         "benchmark": "augmentation", "images": count, "commit": git_commit(), "versions": versions(),
-        "machine": machine("cpu", "fp32"), "rows": rows,
+        "machine": machine(Machine(CPU)), "rows": rows,
     }  # fmt: skip
 
 

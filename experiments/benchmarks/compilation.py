@@ -22,23 +22,21 @@ from torch.nn.functional import cross_entropy
 from robsynth.ascent import L2, ascend, frozen, towards
 from robsynth.ascent.attack import attack
 from robsynth.classifiers import Classifier, build_classifier
-from robsynth.config import Adversary
 from robsynth.files import write_json, write_text
-from robsynth.machine import autocast, resolve_precision
+from robsynth.machine import CPU, arithmetic, resolve_machine
 from robsynth.progress import say
 from robsynth.randomness import generator
 from robsynth.records.provenance import git_commit, machine, versions
 
 OUT = Path(__file__).parents[2] / "results" / "benchmarks"
 CORES = 2
-CPU = torch.device("cpu")
 WAYS: dict[str, Callable[[Any], Any]] = {"as it is": lambda network: network, "torch.compile": torch.compile}
 # Those of the main job and of CIFAR-10 on two cores: architecture, widths, channels.
 NETWORKS: list[tuple[str, list[int], int]] = [
     ("compact", [32, 64, 64, 128], 1),
     ("residual", [64, 192, 384], 3),
 ]
-ADVERSARY = Adversary("l2", eps=1.5, steps=1, step_size=1.5, random_start=True, keep="last")
+BALL, STEP_SIZE = L2(1.5), 1.5
 STEPS = 10
 
 
@@ -49,7 +47,7 @@ def generation(network: Any, channels: int, batch: int, precision: str) -> Calla
     wanted = torch.arange(batch) % 10
 
     def work() -> None:
-        with frozen(network), autocast(CPU, precision):
+        with frozen(network), arithmetic(precision, CPU):
             ascend(lambda x: towards(network(x), wanted), start, L2(30), STEPS, 0.1)
 
     return work
@@ -64,8 +62,8 @@ def training(network: Any, channels: int, batch: int, precision: str) -> Callabl
 
     def work() -> None:
         optimiser.zero_grad()
-        with autocast(CPU, precision):
-            moved = attack(network, images, labels, ADVERSARY, generator(0, "noise"))
+        with arithmetic(precision, CPU):
+            moved = attack(network, images, labels, BALL, 1, STEP_SIZE, "last", generator(0, "noise"))
             loss = cross_entropy(network(moved), labels)
         loss.backward()
         optimiser.step()
@@ -105,7 +103,7 @@ def rows_of(
 
 def measure(networks: list[tuple[str, list[int], int]], batch: int, repeats: int) -> dict[str, Any]:
     """The record: seconds of every network, part and way, and where they were measured."""
-    precision = resolve_precision("auto", CPU)
+    precision = resolve_machine("cpu", "auto").precision
     rows: list[dict[str, Any]] = []
     for arch, widths, channels in networks:
         grey = [0.5] * channels
@@ -114,7 +112,7 @@ def measure(networks: list[tuple[str, list[int], int]], batch: int, repeats: int
         rows += rows_of(network, about, batch, repeats, precision)
     return {
         "benchmark": "compilation", "batch": batch, "commit": git_commit(), "versions": versions(),
-        "machine": machine("cpu", precision), "rows": rows,
+        "machine": machine(resolve_machine("cpu", precision)), "rows": rows,
     }  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from PIL import Image
 from robsynth.config import Dataset, Metrics
 from robsynth.data import DataSet, MemoryImages, load_data
 from robsynth.files import write_json, write_text
+from robsynth.machine import CPU, Machine
 from robsynth.metrics.evaluate import Evaluation
 from robsynth.metrics.extractors.inception import whole_state
 from robsynth.progress import say
@@ -51,7 +52,7 @@ def of_ours(folder: Path, suffix: str = "") -> dict[str, float]:
     images = MemoryImages("real", pixels, torch.zeros(len(pixels), dtype=torch.int64), ["any"])
     names = [f"fid_train{suffix}", f"kid_train_{SUBSETS}x{SUBSET_SIZE}{suffix}", f"is{suffix}"]
     settings = Metrics(names, 0, 1, inception_weights=str(folder / "weights.pth"))
-    evaluation = Evaluation(settings, torch.device("cpu"), "fp32", DataSet("real", images, images, "files"))
+    evaluation = Evaluation(settings, Machine(CPU), DataSet("real", images, images, "files"))
     figures = evaluation.measure("samples", open_samples(folder / "samples"))
     found = {figure.metric: figure.value for figure in figures}
     return {"fid": found["fid"], "kid": found["kid"] / 1000, "is": found["is"]}
@@ -124,7 +125,7 @@ def many(folder: Path) -> dict[str, float]:
     images = MemoryImages("noise", pixels, torch.zeros(MANY, dtype=torch.int64), ["any"])
     names = ["fid50k_train_nothing", "kid50k_train_nothing", "precision_recall10k_train10k_nothing"]
     settings = Metrics(names, 0, 1, plugins=["nothing"])
-    evaluation = Evaluation(settings, torch.device("cpu"), "fp32", DataSet("noise", images, images, "noise"))
+    evaluation = Evaluation(settings, Machine(CPU), DataSet("noise", images, images, "noise"))
     found = {figure.metric: figure.value for figure in evaluation.measure("many", open_samples("many.npy"))}
     return {"fid": found["fid"], "kid": found["kid"] / 1000}
 
@@ -185,7 +186,7 @@ def measure(data: DataSet, count: int) -> dict[str, Any]:
         "kid": [SUBSETS, SUBSET_SIZE],
         "commit": git_commit(),
         "versions": versions(),
-        "machine": {**machine("cpu", "both"), "threads": CORES},
+        "machine": {**machine(Machine(CPU, "both")), "threads": CORES},
         "rows": rows,
     }
 

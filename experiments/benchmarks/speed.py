@@ -34,7 +34,7 @@ from robsynth.config import Dataset, Metrics
 from robsynth.data import DataSet, load_data
 from robsynth.errors import RequestError
 from robsynth.files import read_json, write_atomically, write_json, write_text
-from robsynth.machine import resolve_precision
+from robsynth.machine import resolve_machine
 from robsynth.metrics.evaluate import Evaluation
 from robsynth.progress import say
 from robsynth.records.provenance import git_commit, machine, versions
@@ -101,8 +101,7 @@ def synthesis(
 
 
 def fids(kept: Path, reference: DataSet) -> dict[str, dict[str, Any]]:
-    cpu = torch.device("cpu")
-    evaluation = Evaluation(Metrics([FID], 200), cpu, resolve_precision("auto", cpu), reference)
+    evaluation = Evaluation(Metrics([FID], 200), resolve_machine("cpu", "auto"), reference)
     found = {}
     for way in SYNTHESIS_WAYS:
         (figure,) = evaluation.measure("generation", open_samples(kept / f"{way}.npy"))
@@ -305,7 +304,7 @@ def main(parts: Sequence[str] = PARTS, out: Path = OUT, **small: dict[str, Any])
     for part in parts:
         arguments = small.get(part, {})
         found = synthesis(data, **arguments) if part == "synthesis" else MEASURES[part](dataset, **arguments)
-        where = {**machine("cpu", resolve_precision("auto", torch.device("cpu"))), "threads": CORES}
+        where = {**machine(resolve_machine("cpu", "auto")), "threads": CORES}
         found = {**found, "commit": git_commit(), "machine": where}
         ours = {**versions(), "robustness": version("robustness")}
         record = {**record, "benchmark": "speed", "commit": git_commit(), "versions": ours, part: found}

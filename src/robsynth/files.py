@@ -6,7 +6,7 @@ import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -14,6 +14,9 @@ from robsynth.errors import RequestError, RunError
 
 if TYPE_CHECKING:
     import numpy as np
+
+# How the names of image files end.
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -44,8 +47,12 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             Path(temporary).unlink(missing_ok=True)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    write_atomically(path, lambda file: file.write(content))
+
+
 def write_text(path: Path, text: str) -> None:
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -73,20 +80,6 @@ def read_npz(path: Path) -> "dict[str, np.ndarray]":
         raise RequestError(f"{path}: not a readable .npz file ({error})") from None
 
 
-def writable_directory(path: str | os.PathLike[str], key: str = "out") -> Path:
-    """`path` as a directory that exists and can be written to; otherwise a RequestError that names `key`."""
-    directory = Path(path)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
-    except OSError as error:
-        raise RequestError(
-            f"{key}: {directory} is no directory that can be written to ({error.strerror or error})"
-        ) from None
-    return directory
-
-
 def digest(value: Any) -> str:
     """A short digest of a JSON-like value."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
@@ -95,6 +88,19 @@ def digest(value: Any) -> str:
 def file_sha1(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha1").hexdigest()
+
+
+def path_digest(path: Path) -> str:
+    """A digest of a file's bytes, or of the names and bytes of all files below a folder."""
+    if path.is_file():
+        return file_sha1(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return digest([[file.relative_to(path).as_posix(), file_sha1(file)] for file in files])
+
+
+def some(names: Sequence[str], most: int = 20) -> str:
+    """Names for a line: the first `most`, and how many there are if there are more."""
+    return ", ".join(names[:most]) + (f", ... ({len(names)} in all)" if len(names) > most else "")
 
 
 def shown(path: Path) -> str:

@@ -21,10 +21,8 @@ from robsynth.errors import status_of
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
 T = TypeVar("T")
-Network = TypeVar("Network", bound="nn.Module")
 # The others wait while rank 0 measures or draws, which may take it days; they meet, and train, in step.
 PATIENCE, MEETING = timedelta(days=30), timedelta(minutes=30)
 # How the names of the launches begin that this package made itself.
@@ -41,17 +39,15 @@ class Elsewhere(Exception):
 
 @dataclass(frozen=True)
 class Group:
-    """The processes of a run, of which `local_count` are on this machine.
+    """The processes of a run; those on this machine have these `devices`, in the order of their local ranks.
 
     `words` is the process group in which objects are passed, on CPUs whatever the device.
     """
 
     rank: int
     count: int
-    local_rank: int
-    local_count: int
+    devices: "list[torch.device]"
     environment: Any
-    device: "torch.device"
     words: Any
 
 
@@ -61,6 +57,11 @@ _group: Group | None = None
 _alone = False
 
 
+def group() -> Group | None:
+    """The processes that share work here; None where this is the only one."""
+    return None if _alone else _group
+
+
 def rank() -> int:
     """The number of this process among the run's, from 0."""
     return _group.rank if _group else 0
@@ -68,7 +69,8 @@ def rank() -> int:
 
 def count() -> int:
     """Among how many processes work is shared here: those of the run, or one within `once`."""
-    return 1 if _group is None or _alone else _group.count
+    these = group()
+    return these.count if these else 1
 
 
 def started() -> int:
@@ -83,48 +85,48 @@ def is_first() -> bool:
 
 def barrier() -> None:
     """Wait until every process of the run is here."""
-    if _group is None or _alone:
+    if (these := group()) is None:
         return
     import torch.distributed as dist
 
     with others_stay():
-        dist.barrier(_group.words)
+        dist.barrier(these.words)
 
 
 def from_first(value: T) -> T:
     """What rank 0 passed, in every process; the others' value is ignored."""
-    if _group is None or _alone:
+    if (these := group()) is None:
         return value
     import torch.distributed as dist
 
     held = [value]
     with others_stay():
-        dist.broadcast_object_list(held, 0, _group.words)
+        dist.broadcast_object_list(held, 0, these.words)
     return held[0]
 
 
 def total(values: "torch.Tensor") -> "torch.Tensor":
     """The sum over all processes of a tensor of one shape, without a graph; the same in every process."""
-    if count() == 1:
+    if (these := group()) is None:
         return values
     import torch.distributed as dist
 
     found = values.detach().clone()
     with others_stay():
-        dist.all_reduce(found, group=_joined().words if found.device.type == "cpu" else None)
+        dist.all_reduce(found, group=these.words if found.device.type == "cpu" else None)
     return found
 
 
 def gathered(rows: "torch.Tensor") -> "torch.Tensor":
     """The rows (n, ...) of all processes in the order of their ranks; n may differ from process to process."""
-    if count() == 1:
+    if (these := group()) is None:
         return rows
     import torch
     import torch.distributed as dist
 
-    found: list[Any] = [None] * count()
+    found: list[Any] = [None] * these.count
     with others_stay():
-        dist.all_gather_object(found, rows.detach().cpu(), _joined().words)
+        dist.all_gather_object(found, rows.detach().cpu(), these.words)
     return torch.cat(found).to(rows.device)
 
 
@@ -137,22 +139,13 @@ def any_asks(this: bool) -> bool:
     return bool(total(torch.tensor(float(this))))
 
 
-def synchronised(network: Network) -> Network:
-    """The same network, whose batch norms in training take their statistics over all processes."""
-    if count() == 1:
-        return network
-    from robsynth.classifiers.synced import with_synced_batch_norms
-
-    return with_synced_batch_norms(network)
-
-
 def once(work: Callable[[], T]) -> T:
     """What `work` returns, done by rank 0 while the others wait; if it fails they fail with it.
 
     Within it rank 0 is the only process: `count` is 1, and nothing waits.
     """
     global _alone
-    if _group is None or _alone:
+    if group() is None:
         return work()
     outcome: tuple[Any, int] = (None, 0)
     if is_first():
@@ -187,33 +180,11 @@ def mine(numbers: Sequence[int]) -> list[int]:
     return list(numbers) if count() == 1 else [number for number in numbers if number % count() == rank()]
 
 
-def _joined() -> Group:
-    assert _group is not None
-    return _group
-
-
-def lightning_arguments(device: "torch.device") -> dict[str, Any]:
-    """What Lightning's Trainer has to be told of the run's processes: accelerator, devices, nodes, strategy."""
-    from pytorch_lightning.plugins.environments import LightningEnvironment
-    from pytorch_lightning.strategies import DDPStrategy
-
-    accelerator = "gpu" if device.type == "cuda" else "cpu"
-    if _group is None or _alone:
-        # Named, because Lightning would otherwise believe a cluster that this process is one of several.
-        return {"accelerator": accelerator, "devices": 1, "plugins": [LightningEnvironment()]}
-    return {
-        "accelerator": accelerator,
-        "devices": _group.local_count,
-        "num_nodes": _group.count // _group.local_count,
-        "strategy": DDPStrategy(find_unused_parameters=False),
-        "plugins": [_group.environment],
-    }
-
-
 @contextmanager
 def joined(environment: Any, local_count: int, device: "torch.device") -> Iterator[None]:
     """This process as one of those that a cluster's environment (one of Lightning's) tells of.
 
+    On GPUs each has one, of those that it sees: where a cluster shows every process its own alone, that is number 0.
     A process that leaves with an error says goodbye to nobody: so the others cannot wait for it.
     """
     global _group
@@ -221,14 +192,16 @@ def joined(environment: Any, local_count: int, device: "torch.device") -> Iterat
     import torch.distributed as dist
 
     os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = environment.main_address, str(environment.main_port)
+    backend, devices = "gloo", [device] * local_count
     if device.type == "cuda":
-        torch.cuda.set_device(environment.local_rank())
+        backend, seen = "nccl", torch.cuda.device_count()
+        devices = [torch.device("cuda", number % seen) for number in range(local_count)]
+        torch.cuda.set_device(devices[environment.local_rank()])
     own, of = environment.global_rank(), environment.world_size()
-    backend = "nccl" if device.type == "cuda" else "gloo"
     with others_stay():
         dist.init_process_group(backend, rank=own, world_size=of, timeout=MEETING)
         words = dist.new_group(backend="gloo", timeout=PATIENCE)
-    _group = Group(own, of, environment.local_rank(), local_count, environment, device, words)
+    _group = Group(own, of, devices, environment, words)
     with others_stay():
         yield
     dist.destroy_process_group()

@@ -7,6 +7,7 @@ import torch
 
 from robsynth.classifiers import (
     NETWORKS,
+    ImageSpec,
     architecture,
     build_classifier,
     find_checkpoint,
@@ -37,9 +38,9 @@ DIMENSIONS = {
 
 
 @pytest.mark.parametrize("arch", NETWORKS)
-def test_logits_are_the_head_on_the_representation(arch):
-    network = build_classifier(arch, [4, 8, 16], 3, 7, [0.5] * 3, [0.2] * 3, depth=10, widen=2).eval()
-    x = torch.rand(2, 3, 32, 32)
+def test_logits_are_the_head_on_the_representation(arch, device):
+    network = build_classifier(arch, [4, 8, 16], 3, 7, [0.5] * 3, [0.2] * 3, depth=10, widen=2).eval().to(device)
+    x = torch.rand(2, 3, 32, 32, device=device)
     representation = network.representation(x)
     assert representation.shape == (2, DIMENSIONS[arch])
     assert (representation >= 0).all()
@@ -48,10 +49,10 @@ def test_logits_are_the_head_on_the_representation(arch):
     assert network.classes == 7
 
 
-def test_the_normalisation_is_inside():
-    plain = build_classifier("compact", [4, 8], 1, 3, [0.0], [1.0]).eval()
-    inside = build_classifier("compact", [4, 8], 1, 3, [0.3], [0.5]).eval()
-    x = torch.rand(2, 1, 16, 16)
+def test_the_normalisation_is_inside(device):
+    plain = build_classifier("compact", [4, 8], 1, 3, [0.0], [1.0]).eval().to(device)
+    inside = build_classifier("compact", [4, 8], 1, 3, [0.3], [0.5]).eval().to(device)
+    x = torch.rand(2, 1, 16, 16, device=device)
     torch.testing.assert_close(inside(x), plain((x - 0.3) / 0.5))
 
 
@@ -175,11 +176,11 @@ def test_a_bundle_is_found_by_its_name(network, tmp_path, monkeypatch):
     save_classifier(tmp_path / "bundles" / "digits.safetensors", network, ABOUT)
     assert find_checkpoint("digits") == tmp_path / "bundles" / "digits.safetensors"
     settings = Network("residual", [4], checkpoint="digits")
-    loaded, about = open_classifier(settings, "mnist5k", ABOUT["label_names"], (1, 32, 32), [0], [1])
+    loaded, about = open_classifier(settings, ImageSpec("mnist5k", ABOUT["label_names"], (1, 32, 32), [0], [1]))
     assert torch.equal(loaded.head.weight, network.head.weight)
     assert about["arch"] == "compact"
     with pytest.raises(RequestError, match=r"digits\.safetensors has 10 classes, allowed: 2, as dataset=pets"):
-        open_classifier(settings, "pets", ["cat", "dog"], (1, 32, 32), [0], [1])
+        open_classifier(settings, ImageSpec("pets", ["cat", "dog"], (1, 32, 32), [0], [1]))
     with pytest.raises(RequestError, match=r"^judge: no file letters; allowed: a file, digits$"):
         find_checkpoint("letters", "judge")
 

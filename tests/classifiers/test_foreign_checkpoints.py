@@ -17,7 +17,7 @@ import torch
 
 from fixed_weights import fixed, fixed_images
 from harness import FIXTURES
-from robsynth.classifiers import Ensemble, load_classifier, open_classifier, resnets
+from robsynth.classifiers import Ensemble, ImageSpec, load_classifier, open_classifier, resnets
 from robsynth.classifiers.pickles import Inert, Unreadable, read_tensors_only
 from robsynth.classifiers.zoo import Foreign
 from robsynth.cli import main
@@ -32,7 +32,7 @@ NAMES = tuple("0123456789")
 
 def opened(path, arch="resnet18_cifar", classes=10, size=32, **settings):
     network = Network(arch, checkpoint=str(path), **settings)
-    return open_classifier(network, "digits", NAMES[:classes], (3, size, size), [0.4] * 3, [0.2] * 3)
+    return open_classifier(network, ImageSpec("digits", NAMES[:classes], (3, size, size), [0.4] * 3, [0.2] * 3))
 
 
 def write_library_file(path, arch):
@@ -267,7 +267,7 @@ def test_what_does_not_fit_is_named(state, tmp_path):
     with pytest.raises(RequestError, match=r"^classifier\.checkpoint: no file absent\.pt"):
         opened("absent.pt")
     with pytest.raises(RequestError, match=r"^classifier\.checkpoint: none given"):
-        open_classifier(Network("resnet18"), "digits", NAMES, (3, 32, 32), [0], [1])
+        open_classifier(Network("resnet18"), ImageSpec("digits", NAMES, (3, 32, 32), [0], [1]))
 
 
 class Whole(torch.nn.Module):
@@ -330,7 +330,8 @@ def test_convert_needs_no_trust_for_tensors(small, tmp_path, monkeypatch, capsys
 
 def zoo(arch, model, shape=(3, 64, 64), classes=1000, dataset="imagenet", **settings):
     names = tuple(map(str, range(classes)))
-    return open_classifier(Network(arch, model=model, **settings), dataset, names, shape, [0.5] * 3, [0.5] * 3)
+    spec = ImageSpec(dataset, names, shape, [0.5] * 3, [0.5] * 3)
+    return open_classifier(Network(arch, model=model, **settings), spec)
 
 
 @pytest.fixture
@@ -357,7 +358,7 @@ def test_a_network_of_torchvision_by_name(torchvision_weights, tmp_path):
     torch.save(theirs.network.state_dict(), tmp_path / "weights.pth")
     settings = Network("resnet18", checkpoint=str(tmp_path / "weights.pth"))
     statistics = [value.flatten().tolist() for value in (theirs.mean, theirs.std)]
-    ours, _ = open_classifier(settings, "imagenet", about["label_names"], (3, 64, 64), *statistics)
+    ours, _ = open_classifier(settings, ImageSpec("imagenet", about["label_names"], (3, 64, 64), *statistics))
     for fake in (False, True):
         gradients = []
         for network in (theirs, ours):

@@ -4,8 +4,8 @@ import signal
 from pathlib import Path
 
 from harness import begun, inspected, robsynth, wait_for
+from robsynth.records.figures import figure_key
 from robsynth.records.record import load_record
-from robsynth.records.rows import figure_key
 
 TASKS = ["generation", "inpainting", "translation", "super_resolution", "sketch_to_image", "feature_painting"]
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from robsynth.config import TASKS, USES, Config
+from robsynth.config import COMMANDS, TASKS, Config
 from robsynth.config.compose import load_config, resolved
+from robsynth.config.groups import options
 from robsynth.errors import RequestError
 
 
@@ -69,6 +70,18 @@ def test_a_scale_is_an_overlay_that_the_command_line_outdoes():
         ("reproduce", ["scale=huge"], r"^scale: found 'huge', allowed: laptop, paper, smoke$"),
         ("evaluate", ["smples=x"], r"^smples: no such key; did you mean samples\?"),
         ("evaluate", ["metrics.resamples=-1"], r"^metrics\.resamples: found -1, allowed: a number >= 0$"),
+        ("evaluate", ["reference.nme=x"], r"^reference\.nme: no such key; did you mean reference\.name\?"),
+        ("sweep", ["sweep.trials=many"], r"^sweep\.trials: .*'many'.*Integer"),
+        ("sweep", ["launcher=slurm"], r"^launcher: found 'slurm', allowed: joblib, local, ray"),
+        ("train", ["recipe.epochs.most=3"], r"^recipe\.epochs\.most: no such key; allowed: recipe\.epochs$"),
+        (
+            "train",
+            ["dataset=image_folder"],
+            r"^dataset\.size: none given, but lengths grow .*; allowed: a number >=",
+        ),
+        ("train", ["experiment=mnist6k"], r"^experiment: found 'mnist6k', allowed: .*, mnist5k, "),
+        ("train", ["plugins=[no_such]"], r"^plugins: no_such cannot be imported \(ModuleNotFoundError"),
+        ("train", ["metrics.plugins=[no_such]"], r"^plugins: no_such cannot be imported"),
         ("report", ["recrd=x"], r"^recrd: no such key; did you mean record\?"),
     ],
 )
@@ -80,4 +93,45 @@ def test_a_bad_request_is_one_line_that_names_the_key(command, words, complaint)
 
 def test_every_key_is_read_by_a_command():
     """An option that does nothing would be one that no command reads."""
-    assert set().union(*USES.values()) == set(Config.__dataclass_fields__)
+    of_config = [command.keys for command in COMMANDS.values() if command.config is Config]
+    assert set().union(*of_config) == set(Config.__dataclass_fields__)
+
+
+def test_text_needs_no_quotes(tmp_path):
+    path = f"{tmp_path}/a (copy), b=c"
+    assert load_config("report", [f"record={path}"]).record == path
+    assert load_config("train", [f"out={path}"]).out == path
+
+
+def test_without_a_data_set_it_is_the_embedded_experiment():
+    found = load_config("reproduce", [])
+    assert (found.experiment, found.scale, found.settings, found.curves.steps) == (
+        "mnist5k", "laptop", "laptop/mnist5k", [10, 30, 60],
+    )  # fmt: skip
+    assert load_config("reproduce", ["experiment=mnist5k"]) == found
+
+
+@pytest.mark.parametrize("name", ["cifar10", "restricted_imagenet", "cats_vs_dogs"])
+def test_a_data_set_alone_brings_what_goes_with_it_and_no_experiment(name):
+    found, experiment = (load_config("reproduce", [word]) for word in (f"dataset={name}", f"experiment={name}_laptop"))
+    assert (found.experiment, found.curves.steps, found.metrics.attack_eps) == (None, [], [])
+    for part in ("tasks", "adversary", "recipe", "judge", "baseline", "settings"):
+        assert getattr(found, part) == getattr(experiment, part)
+    assert found.classifier.widths == experiment.classifier.widths
+    assert (found.classifier.checkpoint, experiment.classifier.checkpoint) == (None, f"{name}_laptop")
+
+
+def test_a_folder_of_photographs_has_the_settings_of_photographs():
+    found = load_config("train", ["dataset=image_folder", "dataset.size=64"])
+    assert found.tasks == load_config("train", ["dataset=horse2zebra"]).tasks
+    assert (found.tasks["generation"].eps, found.tasks["inpainting"].hole) == (20, 24)
+
+
+def test_the_settings_of_another_data_set_can_be_asked_for():
+    found = load_config("train", ["dataset=cats_vs_dogs", "scale=paper", "settings=paper/horse2zebra"])
+    assert (found.dataset.name, found.adversary.eps, found.tasks["translation"].eps) == ("cats_vs_dogs", 5, 80)
+
+
+def test_every_data_set_has_settings_for_a_laptop():
+    names = [name for name in options("dataset") if name not in ("none", "image_folder")]
+    assert [load_config("train", [f"dataset={name}"]).settings for name in names] == [f"laptop/{n}" for n in names]

@@ -136,14 +136,29 @@ def test_what_the_authors_lack_at_32_pixels_is_scaled_by_7(task, row):
 
 
 @pytest.mark.parametrize(("words", "complaint"), [
-    (["dataset=cifar10", "dataset.size=64"], r"^tasks\.\w+\.\w+: no setting .* 64; allowed: 32, 224$"),
-    (["dataset=mnist5k"], r"^tasks\.\w+\.\w+: no setting .* null; allowed: 32, 224$"),
+    (["dataset=cifar10", "dataset.size=64"], r"^dataset\.size: found 64, .* settings=paper/cifar10 .*allowed: 32, or"),
+    (["dataset=imagenet", "dataset.size=128"], r"^dataset\.size: found 128, .* settings=paper/imagenet .*allowed: 224"),
+    (["dataset=mnist5k"], r"^settings: found none for paper/mnist5k; allowed with settings=NAME, .* paper/cifar10, "),
+    (["dataset=cats_vs_dogs"], r"^settings: found none for paper/cats_vs_dogs; allowed"),
     (["dataset=restricted_imagenet", "originals=cifar10", "originals.size=48"],
      r"^tasks\.super_resolution\.\w+: no setting .* 48; allowed: 32, 224, null$"),
 ])  # fmt: skip
-def test_sizes_without_a_setting_of_the_authors_are_refused(words, complaint):
+def test_data_without_a_setting_of_the_authors_are_refused(words, complaint):
     with pytest.raises(RequestError, match=complaint):
         load_config("synthesize", ["task=super_resolution", "scale=paper", *words])
+
+
+@pytest.mark.parametrize(("name", "arch", "eps", "drops"), [
+    ("cifar10", "resnet50_cifar", 0.5, [50, 100]),
+    ("restricted_imagenet", "resnet50", 3, [30, 60]),
+    ("imagenet", "resnet50", 3, [50, 100, 150]),
+    ("horse2zebra", "resnet50", 5, [50, 100]),
+])  # fmt: skip
+def test_a_data_set_at_the_papers_scale_has_the_papers_parts(name, arch, eps, drops):
+    found = load_config("train", ["scale=paper", f"dataset={name}"])
+    assert (found.experiment, found.scale, found.settings) == (None, "paper", f"paper/{name}")
+    assert (found.classifier.arch, found.adversary.eps, found.recipe.drops) == (arch, eps, drops)
+    assert (found.judge.name, found.baseline.name) == ("none", "none")
 
 
 @pytest.mark.parametrize(("name", "epochs", "batch", "decay", "rate", "drops", "augment"), RECIPES)
@@ -151,7 +166,7 @@ def test_a_recipe_is_the_authors(name, epochs, batch, decay, rate, drops, augmen
     recipe = load_config("train", [f"recipe={name}"]).recipe
     row = {
         "epochs": epochs, "batch_size": batch, "weight_decay": decay, "learning_rate": rate, "drops": drops,
-        "momentum": 0.9, "schedule": "steps", "ema": 0, "start": None,
+        "momentum": 0.9, "nesterov": False, "schedule": "steps", "ema": 0, "start": None,
     }  # fmt: skip
     assert values(recipe, row) == row
     assert values(recipe.augment, augment) == augment

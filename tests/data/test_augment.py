@@ -33,8 +33,8 @@ EVERYTHING = Augmentation(shift=4, flip=True, jitter=0.25, rotation=2.0, lightin
 
 
 @pytest.fixture
-def images():
-    return torch.rand(40, 3, 16, 16, generator=generator(0, "images"))
+def images(device):
+    return torch.rand(40, 3, 16, 16, generator=generator(0, "images")).to(device)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_colour_changes_are_torchvisions(images, ours, theirs):
 def test_jitter_changes_each_image_by_its_own_factors(images):
     same = images[:1].expand(40, -1, -1, -1)
     jittered = colour_jitter(same, 0.25, generator(0, "jitter"))
-    assert len({image.numpy().tobytes() for image in jittered}) == 40
+    assert len({image.cpu().numpy().tobytes() for image in jittered}) == 40
     # On a grey image contrast and saturation do nothing: what is left is the brightness.
     grey = torch.full((2000, 3, 4, 4), 0.5)
     brightness = colour_jitter(grey, 0.25, generator(0, "jitter"))[:, 0, 0, 0] / 0.5

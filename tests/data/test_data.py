@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from harness import ROOT
 from robsynth.config import Dataset
 from robsynth.data import DataSet, MemoryImages, StreamedImages, load_data
 from robsynth.data.batches import Batches, Portion, SeededBatches
-from robsynth.data.images import interleave_classes
+from robsynth.data.images import chunks_of, interleave_classes
+from robsynth.data.normalisation import normalisation
 from robsynth.errors import RequestError
+from robsynth.randomness import generator
 
 
 def test_the_split_is_stratified_disjoint_and_always_the_same(digits):
@@ -158,8 +161,8 @@ def peak():
 
 data = load_data(Dataset("image_folder", root=sys.argv[1], size=224))
 parts = data.train.chunks(size=50)
-next(parts)
-before, seen = peak(), 50
+seen = len(next(parts))
+before = peak()
 for part in parts:
     seen += len(part)
 print(json.dumps({"streamed": isinstance(data.train, StreamedImages), "seen": seen, "grown": peak() - before}))
@@ -201,3 +204,54 @@ def test_every_data_set_has_its_settings():
 
     folder = ROOT / "conf" / "dataset"
     assert {path.stem for path in folder.glob("*.yaml")} >= set(DATA_SETS)
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_the_normalisation_is_mean_and_deviation_of_every_channel(streams):
+    """To four digits, whatever the chunks: 40 images of 200 px come in two."""
+    noise = torch.randint(256, (40, 3, 200, 200), dtype=torch.uint8, generator=generator(0))
+    noise[:, 1] //= 3
+    if streams:
+        images = StreamedImages("noise", torch.zeros(40), ("a",), (3, 200, 200), "a", lambda i: noise[i], None)
+    else:
+        images = MemoryImages("noise", noise, torch.zeros(40), ("a",))
+    assert [len(chunk) for chunk in chunks_of(images)] == [26, 14]
+    mean, std = normalisation(DataSet("noise", images, images, "made up"), Dataset("noise"))
+    pixels = noise.double() / 255
+    assert mean == [round(value, 4) for value in pixels.mean((0, 2, 3)).tolist()]
+    assert std == [round(value, 4) for value in pixels.std((0, 2, 3)).tolist()]
+
+
+def test_the_normalisation_of_a_large_set_is_that_of_its_first_images(monkeypatch, digits):
+    monkeypatch.setattr("robsynth.data.normalisation.IMAGES", 100)
+    (mean,), _ = normalisation(digits, Dataset("mnist5k"))
+    assert mean == round((digits.train.pixels(range(100)).double() / 255).mean().item(), 4)
+
+
+def test_streamed_images_are_decoded_by_several_threads_in_their_order(monkeypatch):
+    """Two of them wait for each other, so that one alone would wait for ever."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    meeting = threading.Barrier(2, timeout=30)
+
+    def decode(i):
+        meeting.wait()
+        return torch.full((3, 2, 2), i, dtype=torch.uint8)
+
+    def decode_crop(i, noise):
+        return decode(i) + torch.randint(100, (), generator=noise, dtype=torch.uint8)
+
+    images = StreamedImages("some", torch.zeros(8), ("a",), (3, 2, 2), "a", decode, decode_crop)
+    assert images.pixels([5, 0, 7, 2])[:, 0, 0, 0].tolist() == [5, 0, 7, 2]
+    assert torch.cat(list(images.chunks()))[:, 0, 0, 0].tolist() == list(range(8))
+    crops = images.augmented([3, 4], lambda i: generator(0, i))[:, 0, 0, 0].tolist()
+    assert crops == [i + int(torch.randint(100, (), generator=generator(0, i))) for i in (3, 4)]
+
+
+def test_chunks_are_bounded_in_images_and_in_pixels():
+    def sizes(side, count):
+        images = StreamedImages("some", torch.zeros(count), ("a",), (3, side, side), "a", None, None)
+        return [len(part) for part in chunks_of(images)]
+
+    assert sizes(32, 600) == [250, 250, 100]
+    assert sizes(224, 50) == [20, 20, 10]
+    assert sizes(2048, 2) == [1, 1]

@@ -10,35 +10,45 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from harness import begun, complaints, robsynth, wait_for
-from made import PGD, RECIPE, gan
+from harness import ROOT, begun, children, complaints, robsynth, wait_for
+from made import ABOUT, PGD, RECIPE, gan
 from robsynth import processes
 from robsynth.baselines.generator import save_generator
 from robsynth.classifiers import build_classifier, save_classifier
+from robsynth.classifiers.synced import with_synced_batch_norms
 from robsynth.cli import main
 from robsynth.config import Dataset, Recipe, Trainer
+from robsynth.config.compose import load_config
 from robsynth.data import load_data
 from robsynth.data.batches import Batches
 from robsynth.errors import RequestError
-from robsynth.lab.launch import environment, member
-from robsynth.lab.synthesis import sample_generator
+from robsynth.lab.context import open_context
+from robsynth.lab.launch import environment, member, to_start
+from robsynth.lab.stages.painting import sample_rival
+from robsynth.machine import CPU, Machine
 from robsynth.metrics.robustness import Ball, parse_attack, recognised, withstood
 from robsynth.training.adversarial import AdversarialTraining
-from robsynth.training.fit import fit
+from robsynth.training.fit import fit, lightning_arguments
 
-CPU = torch.device("cpu")
+CUDA = torch.device("cuda")
+MACHINE = Machine(CPU)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return int(free.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory) -> list[dict]:
     """What each of two real processes says, which find one another through `processes`."""
     directory = tmp_path_factory.mktemp("two")
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     torch.multiprocessing.spawn(_one_of_two, (directory, port), nprocs=2)
     return [torch.load(directory / f"{rank}.pt", weights_only=False) for rank in range(2)]
 
@@ -91,6 +101,7 @@ def _talk() -> dict:
     return heard
 
 
+@pytest.mark.slow
 def test_processes_share_work_and_agree(said):
     first, second = (each["words"] for each in said)
     assert (first["rank"], second["rank"], first["count"], second["count"]) == (0, 1, 2, 2)
@@ -112,9 +123,7 @@ def test_one_process_is_all_there_is():
     assert processes.from_first("x") == "x"
     assert processes.once(lambda: 5) == processes.first_then_others(lambda: 5) == 5
     assert not processes.any_asks(False)
-    network = nn.BatchNorm2d(2)
-    assert processes.synchronised(network) is network
-    assert processes.lightning_arguments(CPU)["devices"] == 1
+    assert lightning_arguments(CPU)["devices"] == 1
 
 
 def test_a_run_has_its_threads_and_gives_them_back():
@@ -159,7 +168,7 @@ def _normalise() -> dict:
         rows = (slice(0, few), slice(few, 8))[processes.rank()]
         plain = _normalising()
         parameters = list(plain.parameters())
-        network = processes.synchronised(plain)
+        network = with_synced_batch_norms(plain)
         assert all(mine is its for mine, its in zip(parameters, network.parameters(), strict=True))
         found[name] = _pass(network, _batch()[rows], rows)
         found[name]["weights"] = [processes.total(gradient) for gradient in found[name]["weights"]]
@@ -204,7 +213,7 @@ def _train(directory: Path) -> dict:
             for until in epochs:
                 module = _trainable(replace(RECIPE, batch_size=20, **changes))
                 batches = Batches(images, 20, 3, parts=module.settings.accumulate)
-                diary = fit(module, batches, until, where, CPU, "fp32")
+                diary = fit(module, batches, until, where, MACHINE)
             weights = {key: value.clone() for key, value in module.kept.state_dict().items()}
             found[f"{name} {epochs}"] = weights, [row["loss"] for row in diary.rows]
     return found
@@ -228,8 +237,10 @@ def _sample(directory: Path) -> list[bytes]:
     path = directory / f"generator{processes.rank()}.safetensors"
     about = {"latent": 8, "width": 8, "shape": [1, 32, 32], "dataset": data.name, "label_names": list(data.label_names)}
     save_generator(path, gan().average, about)
-    store = sample_generator(path, data, directory / f"gan {processes.count()}", 7, 2, 0, CPU)
-    return [store.path(shard).read_bytes() for shard in range(4)]
+    out = directory / f"gan{processes.count()}"
+    words = [f"checkpoint={path}", "samples.count=7", "samples.batch_size=2", "device=cpu", f"out={out}"]
+    context = open_context("synthesize", load_config("synthesize", words))
+    return [(out / file).read_bytes() for file in sample_rival(context, path).work(context)["files"]]
 
 
 def test_two_processes_sample_the_same_images_of_a_gan(said, tmp_path):
@@ -238,12 +249,10 @@ def test_two_processes_sample_the_same_images_of_a_gan(said, tmp_path):
 
 def _withstand(directory: Path) -> tuple[list[bool], list[bool]]:
     """Which of 600 digits, three chunks, a network recognises, and which still under an attack."""
-    network, images = (
-        build_classifier("compact", [4, 8, 8, 16], 1, 10, [0.1], [0.3]),
-        load_data(Dataset("mnist5k")).test,
-    )
-    arguments = parse_attack("pgd2"), Ball("l2", 1.0), 3, CPU, directory / f"attacks {processes.count()}"
-    clean, attacked = recognised(network, images.head(600), CPU), withstood(network, images.head(600), *arguments)
+    network = build_classifier("compact", [4, 8, 8, 16], 1, 10, [0.1], [0.3])
+    images = load_data(Dataset("mnist5k")).test.head(600)
+    arguments = parse_attack("pgd2"), Ball("l2", 1.0), 3, directory / f"attacks {processes.count()}"
+    clean, attacked = recognised(network, images), withstood(network, images, *arguments)
     return clean.right.tolist(), attacked.right.tolist()
 
 
@@ -255,8 +264,7 @@ def test_two_processes_share_an_attack(said, tmp_path):
 def made(tmp_path_factory) -> Path:
     """A directory with a classifier, and what one process paints with it and measures of that."""
     directory = tmp_path_factory.mktemp("made")
-    about = {"arch": "compact", "widths": [8, 16, 16, 32], "channels": 1, "shape": [1, 32, 32], "dataset": "mnist5k",
-             "label_names": list("0123456789")}  # fmt: skip
+    about = {**ABOUT, "widths": [8, 16, 16, 32]}
     network = build_classifier("compact", about["widths"], 1, 10, [0.1], [0.3])
     save_classifier(directory / "classifier.safetensors", network, about)
     here = os.getcwd()
@@ -275,11 +283,7 @@ MEASURE = ("evaluate", "samples=one", "judge=classifier.safetensors", "metrics.r
            "metrics.protocols=[fid_train600_judge,kid_train600_5x100_judge,is_2splits_judge]")  # fmt: skip
 
 
-def children(process: subprocess.Popen) -> list[int]:
-    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return [int(number) for number in listed if b"robsynth" in Path(f"/proc/{number}/cmdline").read_bytes()]
-
-
+@pytest.mark.slow
 def test_a_process_that_is_killed_ends_all_and_the_same_command_goes_on(made):
     """And in the end the images are those of one process, to the byte."""
     words = (*PAINT, "out=two", "trainer=ddp")
@@ -303,6 +307,7 @@ def test_a_process_that_is_killed_ends_all_and_the_same_command_goes_on(made):
     assert all(shard.read_bytes() == (made / "two" / shard.name).read_bytes() for shard in shards)
 
 
+@pytest.mark.slow
 def test_processes_that_slurm_started_measure_the_same_figures(made, tmp_path):
     """As srun sets the variables; with an empty cache, and in the record of the run that one process began."""
     variables = {
@@ -323,6 +328,7 @@ def test_processes_that_slurm_started_measure_the_same_figures(made, tmp_path):
     assert len(list((tmp_path / "features").glob("judge*/*.npz"))) == 4
 
 
+@pytest.mark.slow
 def test_a_training_that_is_told_to_stop_goes_on_under_torchrun(tmp_path, monkeypatch, capsys):
     """SIGTERM to the command that started the processes; then two agents, as on two machines."""
     words = ("train", "classifier.widths=[4,8,8,16]", "recipe.epochs=2", "recipe.batch_size=200", "recipe.save_every=2",
@@ -336,9 +342,7 @@ def test_a_training_that_is_told_to_stop_goes_on_under_torchrun(tmp_path, monkey
     assert complaints(stderr) == ["robsynth: terminated; the same command goes on from here"]
     assert not (tmp_path / "run" / "stages").exists()
 
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     launch = [str(Path(sys.executable).with_name("torchrun")), "--nnodes=2", "--nproc-per-node=1", "--rdzv-id=a",
               "--rdzv-backend=c10d", f"--rdzv-endpoint=localhost:{port}", "-m", "robsynth"]  # fmt: skip
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -387,3 +391,74 @@ def test_what_cannot_be_is_refused(monkeypatch):
 def test_contradictions_are_refused_before_any_work(words, complaint, capsys):
     assert main(["train", *words]) == 2
     assert capsys.readouterr().err == f"robsynth: {complaint}\n"
+
+
+# GPUs, as torch would tell of them.
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """A maker of the task with this local rank of two on a Slurm node, which sees so many GPUs; gives what is set."""
+
+    def see(count: int, local_rank: int = 1) -> list:
+        chosen = []
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+        monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+        monkeypatch.setattr("torch.distributed.init_process_group", lambda backend, **_: chosen.append(backend))
+        monkeypatch.setattr("torch.distributed.new_group", lambda **_: None)
+        monkeypatch.setattr("torch.distributed.destroy_process_group", lambda: None)
+        told = {
+            "STEP_ID": 0, "STEP_NUM_TASKS": 4, "JOB_ID": 7, "NTASKS": 4, "NTASKS_PER_NODE": 2, "NNODES": 2, "NODEID": 1,
+            "PROCID": 2 + local_rank, "LOCALID": local_rank, "NODELIST": "localhost", "CPUS_PER_TASK": 3,
+        }  # fmt: skip
+        for name, value in told.items():
+            monkeypatch.setenv(f"SLURM_{name}", str(value))
+        return chosen
+
+    return see
+
+
+@pytest.mark.parametrize(("seen", "local_rank", "number"), [(1, 0, 0), (1, 1, 0), (2, 0, 0), (2, 1, 1)])
+def test_a_slurm_task_has_a_gpu_of_those_that_it_sees(gpus, seen, local_rank, number):
+    """With --gpus-per-task=1 that is number 0 in each; Lightning is told of as many as there are tasks."""
+    chosen, before = gpus(seen, local_rank), torch.get_num_threads()
+    with member(Trainer("multinode"), CUDA):
+        assert torch.get_num_threads() == 3
+        trainer = pl.Trainer(**lightning_arguments(CUDA), logger=False, enable_checkpointing=False)
+        assert (processes.rank(), processes.count()) == (2 + local_rank, 4)
+    assert torch.get_num_threads() == before
+    assert chosen == [torch.device("cuda", number), "nccl"]
+    assert trainer.strategy.root_device == torch.device("cuda", number)
+    assert (trainer.global_rank, trainer.local_rank, trainer.world_size) == (2 + local_rank, local_rank, 4)
+    assert (trainer.num_devices, trainer.num_nodes) == (2, 2)
+
+
+def test_processes_are_started_for_the_gpus_that_are_seen(gpus, monkeypatch):
+    gpus(3)
+    for name in [name for name in os.environ if name.startswith("SLURM_")]:
+        monkeypatch.delenv(name)
+    assert (to_start(Trainer("ddp"), CUDA), to_start(Trainer("ddp", 2), CUDA)) == (3, 2)
+    with pytest.raises(RequestError, match=r"trainer\.processes: found 4, allowed: up to 3, one a GPU"):
+        to_start(Trainer("ddp", 4), CUDA)
+
+
+def test_processes_do_not_share_a_gpu(gpus, monkeypatch):
+    gpus(2)
+    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "4")
+    with pytest.raises(RequestError, match="found 4 processes here and 2 GPUs"), member(Trainer("multinode"), CUDA):
+        pass
+
+
+@pytest.mark.parametrize("gpus_per_task", [None, "1"])
+def test_the_slurm_script_asks_for_cores_and_for_gpus_if_it_was_given_some(tmp_path, gpus_per_task):
+    srun = tmp_path / "srun"
+    srun.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    srun.chmod(0o755)
+    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_CPUS_PER_TASK": "8"}
+    if gpus_per_task:
+        variables["SLURM_GPUS_PER_TASK"] = gpus_per_task
+    script = ["bash", str(ROOT / "experiments" / "slurm.sh"), "train", "recipe.epochs=2"]
+    said = subprocess.run(script, env=variables, capture_output=True, text=True, check=True).stdout.splitlines()
+    asked = ["--cpus-per-task=8", *(["--gpus-per-task=1"] if gpus_per_task else [])]
+    assert said == ["--kill-on-bad-exit=1", *asked, "robsynth", "train", "recipe.epochs=2", "trainer=multinode"]

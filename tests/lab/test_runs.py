@@ -1,6 +1,5 @@
 """Local runs, listed from what they left: all of them, those that fit, and what differs among them."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +12,7 @@ from robsynth.commands import train
 from robsynth.config.compose import load_config
 from robsynth.errors import RequestError
 from robsynth.lab.catalogue import find_runs
-from robsynth.lab.training import UNGUARDED
-from robsynth.records.query import Wanted, matching, ordered, parse_wanted
+from robsynth.lab.stages.training import UNGUARDED
 from robsynth.records.record import load_record
 
 TINY = (
@@ -43,11 +41,6 @@ def names(runs):
     return [run.directory.name for run in runs]
 
 
-@pytest.fixture
-def found(few):
-    return find_runs([str(few / "outputs")])
-
-
 def test_runs_are_found_at_any_depth_and_none_inside_another(few):
     save(few / "outputs" / "a" / "copy", [])
     assert names(find_runs([str(few / "outputs"), str(few / "none")])) == ["a", "b", "c", "d"]
@@ -56,58 +49,6 @@ def test_runs_are_found_at_any_depth_and_none_inside_another(few):
 def test_where_nothing_can_be_is_said(tmp_path):
     with pytest.raises(RequestError, match=r"^under: no directory nowhere here"):
         find_runs(["nowhere"])
-
-
-@pytest.mark.parametrize(
-    ("where", "left"),
-    [
-        ("fid<50", "b"),
-        ("fid <= 50", "bc"),
-        ("fid>=5e1", "ac"),
-        ("fid=60.", "a"),
-        ("fid>.5", "abc"),
-        ("wgan_gp/fid<50", "abc"),
-        ("generation/fid/p>0", "ab"),
-        ("fid/q>0", "c"),
-        ("fid>0,fid<50", "b"),
-        ("clean_accuracy>0.5", "d"),
-        ("kid<1000", ""),
-    ],
-)
-def test_conditions_on_figures_choose_runs(found, where, left):
-    assert names(matching(found, where)) == list(left)
-
-
-@pytest.mark.parametrize(
-    "where", ["fid", "fid<", "<3", "fid<x", "fid<1.2.3", "fid<.", "fid<nan", "__import__('os')<1", ""]
-)
-def test_what_is_no_condition_is_refused(found, where):
-    with pytest.raises(RequestError, match=r"^where: found "):
-        matching(found, where)
-
-
-def test_a_figure_is_named_by_its_metric_and_as_far_as_it_matters_by_subject_and_protocol():
-    assert parse_wanted("fid", "sort") == Wanted("fid")
-    assert parse_wanted("robust classifier/clean_accuracy", "sort") == Wanted("clean_accuracy", "robust classifier")
-    assert parse_wanted("a/fid/p", "sort") == Wanted("fid", "a", "p")
-    for wrong in ("fud", "a/b/fid", "fid/p/q", ""):
-        with pytest.raises(RequestError, match=r"^sort: found .* METRIC one of fid, "):
-            parse_wanted(wrong, "sort")
-
-
-def test_order_never_mixes_protocols_and_puts_runs_without_the_figure_last(found):
-    assert names(ordered(found, "fid")) == ["b", "a", "c", "d"]
-    assert names(ordered(found, "-fid")) == ["a", "b", "c", "d"]
-    assert names(ordered(found, "-finished")) == ["d", "c", "b", "a"]
-
-
-def test_points_of_curves_and_figures_that_are_missing_do_not_stand_for_a_run(tmp_path):
-    save(tmp_path / "x", [
-        figure("generation", "fid", 1.0, "p", at={"steps": 3}), figure("generation", "fid", None, "p", why="lost"),
-        figure("generation", "fid", 7.0, "p"),
-    ])  # fmt: skip
-    (run,) = find_runs([str(tmp_path)])
-    assert Wanted("fid").of(run)["value"] == 7.0
 
 
 def test_the_command_lists_filters_and_shows_two_protocols_apart(few):
@@ -198,11 +139,3 @@ def flip_last_bit(path):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-
-
-def test_a_damaged_record_is_listed_as_such(few):
-    (few / "outputs" / "a" / "record.json").write_text("{")
-    (run,) = (run for run in find_runs([str(few / "outputs")]) if run.status != "finished")
-    assert (run.status, run.run) == ("unreadable", "a")
-    assert "record.json" in run.error
-    assert json.dumps(run.about())

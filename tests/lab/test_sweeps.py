@@ -4,28 +4,29 @@ import json
 import os
 import re
 import signal
-import subprocess
-import time
+import sys
 from dataclasses import replace
 from pathlib import Path
 
-import jsonschema
+import numpy as np
 import pytest
 import yaml
 
-from harness import FIXTURES, ROOT, command, robsynth
+from harness import ROOT, begun, children, robsynth, wait_for
 from made import figure, without_pictures
 from robsynth.config import Dataset, Launcher, Pruning, Sweep, check
 from robsynth.config.compose import load_config
 from robsynth.data import load_data
 from robsynth.errors import Pruned, RequestError
+from robsynth.lab.sweeps import launching
 from robsynth.lab.sweeps import study as optuna
-from robsynth.lab.sweeps.jobs import Job, load_job, save_job
+from robsynth.lab.sweeps.jobs import TRIAL, Job, load_job, run_job, save_job
 from robsynth.lab.sweeps.launching import launch
 from robsynth.lab.sweeps.space import grid, parameter, words_of
 from robsynth.lab.sweeps.sweep import _make, open_sweep
 from robsynth.lab.sweeps.trial import PrunedTrial
 from robsynth.metrics.protocols import parse
+from robsynth.records.figures import METRICS, Figure, Protocol
 from robsynth.records.record import load_record
 from robsynth.records.sweep import SweepRecord, choose_best, load_sweep
 from robsynth.reports.formats import markdown
@@ -47,12 +48,12 @@ PRUNING = {"name": "median", "history": "held_out_robust_accuracy", "images": []
 
 
 def test_a_grid_is_every_combination_in_hydras_words():
-    parameters = [parameter("a", "0.5,1"), parameter("b.c", "range(1,4)"), parameter("d", "x,null")]
+    parameters = [parameter("a", "0.5,1"), parameter("b.c", "range(1,4)"), parameter("d", "x,null,true,[1,y]")]
     points = grid(parameters)
-    assert len(points) == 2 * 3 * 2
+    assert len(points) == 2 * 3 * 4
     assert points[0] == {"a": 0.5, "b.c": 1, "d": "x"}
-    assert points[-1] == {"a": 1, "b.c": 3, "d": None}
-    assert words_of(points[-1]) == ["a=1", "b.c=3", "d=null"]
+    assert points[-2] == {"a": 1, "b.c": 3, "d": True}
+    assert [words_of(point)[-1] for point in points[:4]] == ["d=x", "d=null", "d=true", "d=[1,y]"]
 
 
 def test_what_a_sampler_cannot_draw_from_is_refused():
@@ -63,8 +64,10 @@ def test_what_a_sampler_cannot_draw_from_is_refused():
     }.items():
         with pytest.raises(RequestError, match=complaint):
             parameter("a", words).values()
-    with pytest.raises(RequestError, match="neither shuffled nor logarithmic"):
+    with pytest.raises(RequestError, match="a range is not logarithmic"):
         parameter("a", "tag(log,range(1,9))").distribution()
+    with pytest.raises(RequestError, match="has one order; allowed: without shuffle"):
+        parameter("a", "shuffle(1,2,3)")
 
 
 def test_optuna_draws_from_the_same_words():
@@ -205,10 +208,6 @@ def test_a_column_that_no_training_has_is_named(trial):
 
 
 def test_images_are_reported_as_soon_as_the_first_ones_are_there(trial, tmp_path):
-    import numpy as np
-
-    from robsynth.records.figures import Figure, Protocol
-
     running = trial({**PRUNING, "history": None, "images": [2, 6]}, task="generation", metric="judge_share")
     store, seen = SampleStore.create(tmp_path / "samples", 8, 3, {}), []
 
@@ -249,20 +248,124 @@ def test_importance_is_the_share_of_variance_or_a_reason():
 # Where jobs run.
 
 
-@pytest.mark.parametrize("name", ["joblib", "submitit_local", "ray"])
-def test_every_launcher_runs_every_job_in_a_process_of_its_own(name, tmp_path, monkeypatch):
+def jobs_of(*words: list[str]) -> list[Path]:
+    """A job of `robsynth report` for each of these words."""
+    jobs = [Path("jobs") / str(number) for number in range(len(words))]
+    for job, own in zip(jobs, words, strict=True):
+        save_job(job, Job("report", own))
+    return jobs
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """A cluster as far as submitit asks it, which runs both tasks of an array at once; gives the script submitted."""
+    scripts = {
+        "srun": f'until [ "$1" = {sys.executable} ]; do shift; done; exec "$@"',
+        "sacct": 'echo "JobID|State|NodeList"; echo "7_0|COMPLETED|here"; echo "7_1|COMPLETED|here"',
+        "sbatch": """cp "$1" submitted.sh
+            export SLURM_JOB_NODELIST=here SLURM_JOB_NUM_NODES=1 SLURM_NTASKS=1 SLURM_ARRAY_JOB_ID=7
+            export SLURM_PROCID=0 SLURM_LOCALID=0 SLURM_NODEID=0
+            for task in 0 1; do
+                SLURM_JOB_ID=7$task SLURM_ARRAY_TASK_ID=$task bash "$1" >/dev/null 2>&1 &
+            done
+            echo Submitted batch job 7""",
+    }
+    (tmp_path / "bin").mkdir()
+    for name, script in scripts.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/bash\n{script}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    return tmp_path / "submitted.sh"
+
+
+LAUNCHERS = [
+    Launcher("local"), Launcher("joblib", jobs=2), Launcher("submitit_local", jobs=2), Launcher("ray", jobs=2),
+    Launcher("submitit_slurm", jobs=2, cpus=3, gpus=1, minutes=60, memory_gb=4, partition="fast"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS, ids=lambda launcher: launcher.name)
+def test_every_launcher_runs_every_job_in_a_process_of_its_own(launcher, tmp_path, monkeypatch, slurm):
     monkeypatch.chdir(tmp_path)
-    record = ROOT / "results" / "mnist5k"
-    jobs = [Path("jobs") / str(number) for number in range(2)]
-    for job, words in zip(jobs, ([f"record={record}"], ["record=nowhere"]), strict=True):
-        save_job(job, Job("report", words))
-    launch(Launcher(name, jobs=2), jobs, Path("launcher"))
+    jobs = jobs_of([f"record={ROOT / 'results' / 'mnist5k'}"], ["record=nowhere"])
+    launch(launcher, jobs, Path("launcher"))
     good, bad = map(load_job, jobs)
     assert (good.status, good.exit_status, good.error) == ("finished", 0, None)
     assert (jobs[0] / "run" / "index.html").is_file()
     assert '"page": "jobs/0/run/index.html"' in (jobs[0] / "log.txt").read_text()
     assert (bad.status, bad.exit_status) == ("failed", 2)
     assert bad.error == "nowhere: no such file"
+    if launcher.name == "submitit_slurm":
+        asked = slurm.read_text()
+        for line in ("array=0-1%2", "cpus-per-task=3", "gpus-per-node=1", "time=60", "mem=4GB", "partition=fast"):
+            assert f"#SBATCH --{line}\n" in asked
+
+
+def test_what_a_launcher_cannot_do_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    jobs = jobs_of(["record=nowhere"])
+    with pytest.raises(RequestError, match="submitit_slurm needs Slurm, and no srun is here; allowed: local, joblib"):
+        launch(Launcher("submitit_slurm"), jobs, Path("launcher"))
+    for name, extra in {"joblib": "sweeps", "submitit_local": "sweeps", "ray": "ray"}.items():
+        monkeypatch.setitem(sys.modules, name.removesuffix("_local"), None)
+        with pytest.raises(RequestError, match=rf"{name} cannot be had .* allowed: pip install 'robsynth\[{extra}\]'"):
+            launch(Launcher(name), jobs, Path("launcher"))
+    assert load_job(jobs[0]).status == "waiting"
+
+
+def test_a_job_that_cannot_be_begun_stops_no_other(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    jobs = jobs_of(["record=nowhere"], ["record=nowhere"])
+    (jobs[0] / "log.txt").mkdir()
+    launch(Launcher("joblib", jobs=2), jobs, Path("launcher"))
+    assert [load_job(job).status for job in jobs] == ["waiting", "failed"]
+    assert capsys.readouterr().err.startswith("launcher joblib: IsADirectoryError: ")
+
+
+def test_at_most_so_many_jobs_run_at_a_time_and_the_next_waits_for_one():
+    running = []
+
+    def begin(call):
+        running.append(call)
+        assert len(running) <= 2
+        return call
+
+    def still(known):
+        assert known == running
+        running.pop(0)
+        return list(running)
+
+    assert launching._in_turn(2, range(5), begin, still) == [0, 1, 2, 3, 4]
+
+
+def test_jobs_share_the_cores_and_see_the_gpus_that_are_seen_here(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert launching._variables(Launcher("joblib", jobs=3)) == {"OMP_NUM_THREADS": "2"}
+    assert launching._variables(Launcher("submitit_slurm", cpus=6)) == {"OMP_NUM_THREADS": "6"}
+    assert launching._variables(Launcher("submitit_slurm")) == {}
+    # Submitit hides GPUs from local jobs.
+    assert launching._variables(Launcher("submitit_local")) == {"OMP_NUM_THREADS": "8", "CUDA_VISIBLE_DEVICES": "1"}
+
+
+def test_a_job_has_what_its_launcher_says_and_is_no_other_jobs_trial(tmp_path, monkeypatch):
+    class Process:
+        def __init__(self, command, env, **rest):
+            seen.update(env)
+
+        def wait(self):
+            return 0
+
+    seen = {}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv(TRIAL, "another")
+    monkeypatch.setattr("robsynth.lab.sweeps.jobs.subprocess.Popen", Process)
+    save_job(tmp_path, Job("report", []))
+    run_job(tmp_path, tmp_path, {"OMP_NUM_THREADS": "3", "CUDA_VISIBLE_DEVICES": None})
+    assert load_job(tmp_path).status == "finished"
+    assert seen["OMP_NUM_THREADS"] == "3"
+    assert not {"CUDA_VISIBLE_DEVICES", TRIAL} & seen.keys()
 
 
 # From end to end.
@@ -281,6 +384,7 @@ def compared(sweep: Path):
     return [(job["job"], job["status"], job["settings"], job["figures"], job.get("error")) for job in record.jobs]
 
 
+@pytest.mark.slow
 def test_a_failing_job_stops_no_other_and_is_told_of(whole):
     directory, done = whole
     assert done.status == 1
@@ -326,41 +430,40 @@ def test_changed_settings_are_refused_and_where_it_runs_is_none(whole, monkeypat
     monkeypatch.chdir(whole[0])
     words = [word for word in GRID if not word.startswith("sweep.")]
     own = ["out=grid", *(word for word in GRID if word.startswith("sweep."))]
-    open_sweep(load_config("sweep", [*own, "launcher=joblib", "launcher.jobs=2"]), [*words, "tracker=csv"])
+    where = [*own, "launcher=joblib", "launcher.jobs=2"]
+    open_sweep(load_config("sweep", where), [*words, "tracker=csv", "trainer=cpu"])
     job = Path("grid/jobs/000")
     ended, waiting = load_job(job), replace(load_job(job), status="waiting")
     other = replace(waiting, words=[*waiting.words, "tracker=csv"])
     for before, words_after in ((ended, ended.words), (waiting, other.words)):
         save_job(job, before)
-        _make(job, other)
+        _make(job, other, again=False)
         assert load_job(job).words == words_after
     save_job(job, ended)
     with pytest.raises(RequestError, match=r"grid holds a sweep of other settings \(.*recipe\.epochs=1.* instead of"):
         open_sweep(load_config("sweep", own), [*words, "recipe.epochs=2"])
     with pytest.raises(RequestError, match=r"sweep\.objective clean_accuracy instead of robust_accuracy"):
         open_sweep(load_config("sweep", [*own, "sweep.objective=robust_accuracy"]), words)
+    with pytest.raises(RequestError, match="precision=bf16"):
+        open_sweep(load_config("sweep", own), [*words, "precision=bf16"])
 
 
-def kill_when(directory: Path, job: str, group: bool) -> None:
+def kill_when(directory: Path, job: str, its_job_too: bool) -> None:
     """Start the grid, and kill it, or it and its job, when this job runs."""
-    with (directory / "said.txt").open("ab") as said:
-        words = command("sweep", *GRID, "out=grid")
-        sweep = subprocess.Popen(words, cwd=directory, start_new_session=True, stdout=said, stderr=said)
-    run = directory / "grid" / "jobs" / job / "run" / "run.json"
-    deadline = time.monotonic() + 300
-    while not run.exists():
-        assert sweep.poll() is None, (directory / "said.txt").read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    (os.killpg if group else os.kill)(sweep.pid, signal.SIGKILL)
+    sweep = begun("sweep", *GRID, "out=grid", cwd=directory)
+    wait_for(directory / "grid" / "jobs" / job / "run" / "run.json", sweep)
+    jobs = children(sweep) if its_job_too else []
+    for number in (sweep.pid, *jobs):
+        os.kill(number, signal.SIGKILL)
     assert sweep.wait() == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_killed_ends_where_the_uninterrupted_one_ends(whole, tmp_path):
-    kill_when(tmp_path, "000", group=True)
+    kill_when(tmp_path, "000", its_job_too=True)
     assert load_job(tmp_path / "grid" / "jobs" / "000").status == "running"
     # The job that is left alone ends by itself; the sweep waits for it.
-    kill_when(tmp_path, "001", group=False)
+    kill_when(tmp_path, "001", its_job_too=False)
     first = (tmp_path / "grid" / "jobs" / "000" / "job.json").read_bytes()
     assert json.loads(first)["status"] == "finished"
     assert robsynth("sweep", *GRID, "out=grid", cwd=tmp_path).status == 1
@@ -370,6 +473,7 @@ def test_a_sweep_that_is_killed_ends_where_the_uninterrupted_one_ends(whole, tmp
     assert (tmp_path / weights).read_bytes() == (whole[0] / weights).read_bytes()
 
 
+@pytest.mark.slow
 def test_optuna_prunes_runs_that_train(tmp_path):
     words = [word for word in TINY if not word.startswith(("recipe.epochs", "recipe.batch_size"))]
     words = [
@@ -454,19 +558,20 @@ def test_a_ready_made_sweep_asks_for_what_its_jobs_have(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", SWEEPS)
-def test_a_wandb_sweep_file_fits_wandbs_schema_and_our_command(name):
+def test_a_wandb_sweep_file_says_what_our_command_understands(name):
+    """Its parameters with their first and last values; and its metric is one that the job logs."""
     content = yaml.safe_load((ROOT / "experiments" / "sweeps" / "wandb" / f"{name}.yaml").read_text())
-    # From W&B's package `sweeps` 0.3.0 (MIT), which needs an older NumPy.
-    schema = json.loads((FIXTURES / "wandb_sweep_schema.json").read_text())
-    jsonschema.Draft7Validator(schema).validate(content)
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.Draft7Validator(schema).validate({**content, "method": "guess"})
     words = [word for word in content["command"] if not word.startswith("${")]
-    settings = [f"{key}={one.get('values', [one.get('max')])[0]}" for key, one in content["parameters"].items()]
-    job = load_config("reproduce", [*words[1:], *settings])
     assert (content["program"], words[0], content["name"]) == ("robsynth", "reproduce", name)
+    for key, one in content["parameters"].items():
+        values = one.get("values") or [one["min"], one["max"]]
+        for value in (values[0], values[-1]):
+            job = load_config(words[0], [*words[1:], f"{key}={value}"])
     subject, metric, protocol = content["metric"]["name"].split("/")
     assert subject in job.select
+    assert content["metric"]["goal"] == METRICS[metric].better.replace("higher", "maximize").replace(
+        "lower", "minimize"
+    )
     if metric == "fid":
         asked = replace(parse(job.metrics.protocols[0]), count=job.samples.count)
         assert protocol == f"{asked.name()}-mnist5k-validation500"

@@ -2,9 +2,7 @@
 
 import csv
 import json
-import os
 import signal
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,17 +11,17 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from harness import begun, command, inspected, logged, robsynth, wait_for
-from made import figure, record_of
+from harness import begun, inspected, logged, robsynth, wait_for
+from made import ABOUT, figure, record_of
 from robsynth.classifiers import build_classifier, save_classifier
-from robsynth.config import Tracker
-from robsynth.errors import RequestError
+from robsynth.config import TrackerSettings
+from robsynth.errors import Pruned, RequestError
 from robsynth.lab.catalogue import find_runs
-from robsynth.lab.pictures import save_png
-from robsynth.lab.trackers import Job, Tracking
+from robsynth.lab.listening import Listener
+from robsynth.lab.trackers import RunInfo, Tracking
 from robsynth.lab.trackers.weights_and_biases import choose_mode, has_account
+from robsynth.records.figures import FIGURE_COLUMNS, figure_key, figure_row
 from robsynth.records.record import Record, load_record
-from robsynth.records.rows import FIGURE_COLUMNS, figure_key, figure_row
 from robsynth.samples import SampleStore
 
 TRACKERS = ("wandb", "tensorboard", "csv")
@@ -97,22 +95,28 @@ def assert_holds(name: str, run: Path, record: Record) -> None:
 
 
 @pytest.fixture
-def job(tmp_path):
-    """A job without a run, logged by the tracker that the test names."""
+def tracked(tmp_path):
+    """An attempt at a run of which only the log is made, by the tracker that the test names."""
     config = {"experiment": "some", "scale": "smoke", "dataset": {"name": "mnist5k"}, "seed": 0}
-    return lambda **settings: Job("a-run", "train", "now", tmp_path, config, Tracker(**settings))
+
+    def begin(listener=Listener(), **settings) -> Tracking:  # noqa: B008
+        info = RunInfo("a-run", "train", "now", tmp_path, config, TrackerSettings(**settings))
+        return Tracking(info, listener)
+
+    return begin
 
 
 @pytest.fixture
 def record(tmp_path):
-    """A whole record with figures of every kind, a picture, samples and a network, saved where the job is."""
+    """A whole record with figures of every kind, a picture, samples and a network, saved where the run is."""
     figures = [
         figure("generation", "fid", 61.25, "p"), figure("generation", "is", None, "q", why="no logits"),
         figure("generation", "fid", 70.5, "p", at={"steps": 2.0}),
         figure("generation", "fid", 65.5, "p", at={"steps": 4.0}),
         figure("robust classifier", "clean_accuracy", 0.1 + 0.2, "clean"),
     ]  # fmt: skip
-    save_png(tmp_path / "pictures" / "a.png", np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "pictures").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "pictures" / "a.png")
     start, images, original = np.random.default_rng(0).integers(0, 256, (3, 12, 8, 8, 1), np.uint8)
     data = {"name": "mnist5k", "source": "made up", "fingerprint": "f00", "label_names": list("0123456789")}
     store = SampleStore.create(tmp_path / "samples" / "inpainting", 12, 12, {})
@@ -127,23 +131,23 @@ def record(tmp_path):
     return found
 
 
-def fail_after_an_epoch(job: Job, error: BaseException) -> None:
-    with Tracking(job) as tracking:
+def fail_after_an_epoch(attempt: Tracking, error: BaseException) -> None:
+    with attempt as tracking:
         tracking.history("classifier", ROWS[:1])
         raise error
 
 
 @pytest.mark.parametrize("name", TRACKERS)
-def test_a_tracker_holds_what_the_record_holds(job, record, tmp_path, name):
-    with Tracking(job(name=name, mode="offline" if name == "wandb" else "auto")) as tracking:
+def test_a_tracker_holds_what_the_record_holds(tracked, record, tmp_path, name):
+    with tracked(name=name, mode="offline" if name == "wandb" else "auto") as tracking:
         tracking.history("classifier", ROWS[:1])
         tracking.history("classifier", ROWS[:2])
         tracking.record(record)
     assert_holds(name, tmp_path, record)
 
 
-def test_wandb_has_the_run_s_settings_tags_media_and_artifacts(job, record, tmp_path):
-    with Tracking(job(name="wandb", mode="offline", group="eps")) as tracking:
+def test_wandb_has_the_run_s_settings_tags_media_and_artifacts(tracked, record, tmp_path):
+    with tracked(name="wandb", mode="offline", group="eps") as tracking:
         tracking.record(record)
     found = inspected(tmp_path)
     assert found["tags"] == ["train", "some", "smoke", "mnist5k"]
@@ -170,8 +174,23 @@ def test_wandb_has_the_run_s_settings_tags_media_and_artifacts(job, record, tmp_
     assert '"eps"' in said
 
 
-def test_csv_has_every_column_of_a_figure(job, record, tmp_path):
-    with Tracking(job(name="csv")) as tracking:
+def test_a_listener_hears_histories_and_may_end_the_run(tracked, tmp_path):
+    class Ending(Listener):
+        def history(self, training, rows):
+            heard.append((training, len(rows)))
+            raise Pruned("pruned")
+
+    heard = []
+    with pytest.raises(Pruned), tracked(Ending(), name="wandb", mode="offline") as tracking:
+        tracking.history("classifier", ROWS[:2])
+    assert heard == [("classifier", 2)]
+    # A trial that was pruned did what it was for.
+    found = inspected(tmp_path)
+    assert (found["exit_code"], found["summary"]["epoch"]) == (0, 2)
+
+
+def test_csv_has_every_column_of_a_figure(tracked, record, tmp_path):
+    with tracked(name="csv") as tracking:
         tracking.record(record)
     with (tmp_path / "figures.csv").open() as file:
         lines = list(csv.DictReader(file))
@@ -181,11 +200,10 @@ def test_csv_has_every_column_of_a_figure(job, record, tmp_path):
 
 
 @pytest.mark.parametrize("name", TRACKERS)
-def test_a_later_attempt_begins_with_what_was_logged_before(job, record, tmp_path, name):
-    job = job(name=name)
+def test_a_later_attempt_begins_with_what_was_logged_before(tracked, record, tmp_path, name):
     with pytest.raises(RuntimeError):
-        fail_after_an_epoch(job, RuntimeError())
-    with Tracking(job) as tracking:
+        fail_after_an_epoch(tracked(name=name), RuntimeError())
+    with tracked(name=name) as tracking:
         tracking.history("classifier", ROWS[:2])
         tracking.record(record)
     assert_holds(name, tmp_path, record)
@@ -197,11 +215,9 @@ def test_a_later_attempt_begins_with_what_was_logged_before(job, record, tmp_pat
         assert [event.step for event in events.Scalars("classifier/loss")] == [1, 2, 3]
 
 
-def test_what_was_logged_whole_is_logged_again_only_if_it_changes(job, record, tmp_path):
-    job = job(name="csv")
-
+def test_what_was_logged_whole_is_logged_again_only_if_it_changes(tracked, record, tmp_path):
     def log(record):
-        with Tracking(job) as tracking:
+        with tracked(name="csv") as tracking:
             tracking.history("classifier", ROWS)
             tracking.record(record)
         return (tmp_path / "figures.csv").stat().st_mtime_ns
@@ -221,9 +237,9 @@ def test_what_was_logged_whole_is_logged_again_only_if_it_changes(job, record, t
     ("error", "status"),
     [(RuntimeError(), 1), (RequestError(), 2), (KeyboardInterrupt(), 130), (SystemExit(143), 143)],
 )
-def test_a_run_that_ends_badly_is_finished_with_its_exit_status(job, tmp_path, error, status):
+def test_a_run_that_ends_badly_is_finished_with_its_exit_status(tracked, tmp_path, error, status):
     with pytest.raises(type(error)):
-        fail_after_an_epoch(job(name="wandb", mode="offline"), error)
+        fail_after_an_epoch(tracked(name="wandb", mode="offline"), error)
     found = inspected(tmp_path)
     assert found["exit_code"] == status
     assert found["summary"]["classifier/loss"] == 2.0
@@ -231,11 +247,11 @@ def test_a_run_that_ends_badly_is_finished_with_its_exit_status(job, tmp_path, e
 
 
 @pytest.mark.parametrize("name", ["tensorboard", "csv"])
-def test_a_tracker_that_fails_costs_a_line(job, record, tmp_path, capsys, name):
+def test_a_tracker_that_fails_costs_a_line(tracked, record, tmp_path, capsys, name):
     """Its place is taken by something else, or lost on the way."""
     (tmp_path / "metrics.csv").mkdir()
     (tmp_path / "tensorboard").write_text("no directory")
-    with Tracking(job(name=name)) as tracking:
+    with tracked(name=name) as tracking:
         tracking.history("classifier", ROWS)
         tracking.record(record)
     said = capsys.readouterr().err
@@ -243,16 +259,17 @@ def test_a_tracker_that_fails_costs_a_line(job, record, tmp_path, capsys, name):
     assert not (tmp_path / "tracked.json").exists()
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_leaves_a_whole_run_offline(tmp_path):
-    environment = {**os.environ, "WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "0" * 40,
-                   "WANDB_INIT_TIMEOUT": "2"}  # fmt: skip
-    words = command(*TINY, "recipe.epochs=1", "tracker.mode=online")
-    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("tracker: W&B cannot be reached") == 1
+    nowhere = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "0" * 40, "WANDB_INIT_TIMEOUT": "2"}
+    training = begun(*TINY, "recipe.epochs=1", "tracker.mode=online", cwd=tmp_path, **nowhere)
+    _, stderr = training.communicate(timeout=100)
+    assert training.returncode == 0, stderr
+    assert stderr.count("tracker: W&B cannot be reached") == 1
     assert_holds("wandb", tmp_path / "run", load_record(tmp_path / "run"))
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_has_its_epochs_and_the_next_attempt_has_them_all(tmp_path):
     """Ctrl-C in the second epoch or later."""
     words = (*TINY, "recipe.epochs=3")
@@ -273,18 +290,17 @@ def test_an_interrupted_training_has_its_epochs_and_the_next_attempt_has_them_al
     assert_holds("csv", run, record)
 
 
+@pytest.mark.slow
 def test_synthesize_is_logged_with_its_images_and_listed(tmp_path):
     network = build_classifier("compact", [4, 8, 8, 16], 1, 10, [0.1], [0.3])
-    about = {"arch": "compact", "widths": [4, 8, 8, 16], "channels": 1, "shape": [1, 32, 32], "dataset": "mnist5k",
-             "label_names": list("0123456789")}  # fmt: skip
-    save_classifier(tmp_path / "net.safetensors", network, about)
+    save_classifier(tmp_path / "net.safetensors", network, ABOUT)
     words = ("synthesize", "checkpoint=net.safetensors", "task=inpainting", "task.steps=2", "samples.count=12",
              "samples.batch_size=5", "out=outputs/made")  # fmt: skip
     said, run = robsynth(*words, cwd=tmp_path).json, tmp_path / "outputs" / "made"
     record = load_record(tmp_path / said["record"])
     (picture,) = record.pictures
     assert (run / picture["file"]).is_file()
-    assert [stage["name"] for stage in record.stages] == ["synthesize inpainting"]
+    assert [stage["name"] for stage in record.stages] == ["synthesize inpainting", "picture"]
     found = inspected(run)
     assert (found["name"], found["exit_code"]) == (record.run, 0)
     assert found["tags"] == ["synthesize", "mnist5k", "laptop"]
@@ -303,7 +319,7 @@ def test_synthesize_is_logged_with_its_images_and_listed(tmp_path):
     before = log.stat().st_mtime_ns
     assert robsynth(*words, cwd=tmp_path).json == said
     assert log.stat().st_mtime_ns == before
-    assert [stage["name"] for stage in load_record(run).stages] == ["synthesize inpainting, 1 last shards"]
+    assert [stage["name"] for stage in load_record(run).stages] == ["synthesize inpainting", "picture"]
 
 
 def test_an_account_decides_where_a_run_is_logged(tmp_path, monkeypatch):
@@ -327,8 +343,8 @@ def test_an_account_decides_where_a_run_is_logged(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_rank_0_alone_logs(job, record, tmp_path, monkeypatch, first):
+def test_rank_0_alone_logs(tracked, record, tmp_path, monkeypatch, first):
     monkeypatch.setattr("robsynth.lab.trackers.tracking.is_first", lambda: first)
-    with Tracking(job(name="csv")) as tracking:
+    with tracked(name="csv") as tracking:
         tracking.record(record)
     assert (tmp_path / "figures.csv").exists() is first

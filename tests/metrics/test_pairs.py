@@ -6,6 +6,7 @@ import torch
 from torchvision.models import alexnet
 
 from robsynth.errors import RequestError
+from robsynth.machine import CPU
 from robsynth.metrics import classical, pairs
 
 
@@ -74,11 +75,11 @@ def hub(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def lpips(hub):
+def lpips(hub, device):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         torch.save(alexnet(weights=None).state_dict(), hub / pairs.ALEXNET)
-    return pairs.open_lpips()
+    return pairs.open_lpips(device)
 
 
 def test_lpips_is_torchmetrics_on_the_same_weights(lpips):
@@ -122,7 +123,7 @@ def test_lpips_works_from_31_pixels_and_says_so(lpips):
 
 def test_lpips_without_alexnet_says_where_to_put_it(hub):
     with pytest.raises(RequestError, match=rf"no file {hub}/alexnet-owt-7be5be79\.pth.*https://"):
-        pairs.open_lpips()
+        pairs.open_lpips(CPU)
     assert list(hub.iterdir()) == []
 
 
@@ -134,7 +135,7 @@ def test_lpips_refuses_what_is_not_alexnet(hub, content):
     else:
         torch.save(content, path)
     with pytest.raises(RequestError, match=r"alexnet-owt-7be5be79\.pth: not torchvision's AlexNet"):
-        pairs.open_lpips()
+        pairs.open_lpips(CPU)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -1,5 +1,6 @@
 """Accuracy under attack: what no attack can do, what restarts and AutoAttack add, and the command line."""
 
+import copy
 import json
 from itertools import pairwise
 
@@ -8,27 +9,35 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import ATTACKS
-from harness import inspected, robsynth
-from robsynth.classifiers import build_classifier, load_classifier, save_classifier
-from robsynth.commands import evaluate
+from robsynth.ascent import L2
+from robsynth.ascent.attack import attack
+from robsynth.classifiers import build_classifier
 from robsynth.config import ATTACK, Metrics
 from robsynth.config.compose import load_config
+from robsynth.data import DataSet, images
 from robsynth.errors import RequestError
-from robsynth.metrics import robustness
-from robsynth.metrics.accuracy import Threat, measure_accuracy, named_threat
+from robsynth.machine import CPU
+from robsynth.metrics.accuracy import Threat, accuracy_passes, measure_accuracy, named_threat
 from robsynth.metrics.robustness import Ball, members_for, parse_attack, recognised, withstood
-from robsynth.records.record import load_record
-from robsynth.records.rows import figure_key
-from robsynth.reports.plots import all_plots
 
-CPU = torch.device("cpu")
+
+@pytest.fixture(scope="module")
+def trained(digits):
+    """A small network that learned from digits which a step had moved: it withstands some attacks."""
+    network = build_classifier("compact", [4, 8, 8, 16], 1, 10, [0.1], [0.3], 0)
+    optimiser, (x, y) = torch.optim.SGD(network.parameters(), 0.1, momentum=0.9), digits.train.take(range(4000))
+    for number in range(60):
+        rows = torch.arange(64) + 64 * number
+        moved = attack(network.train(), x[rows], y[rows], L2(1.5), 1, 1.5, "last")
+        optimiser.zero_grad()
+        torch.nn.functional.cross_entropy(network(moved), y[rows]).backward()
+        optimiser.step()
+    return network.eval()
 
 
 @pytest.fixture
-def robust(robust_run):
-    directory, said = robust_run
-    return load_classifier(directory / said["checkpoint"])[0]
+def robust(trained, device):
+    return copy.deepcopy(trained).to(device)
 
 
 @pytest.fixture
@@ -38,20 +47,20 @@ def under(robust, digits, tmp_path):
     def right(name, ball, count=40, network=robust, seed=0, kept="kept"):
         few = digits.test.head(count)
         place = tmp_path / kept / f"{name}-{ball.norm}-{ball.eps}-{count}"
-        return withstood(network, few, parse_attack(name), ball, seed, CPU, place).right
+        return withstood(network, few, parse_attack(name), ball, seed, place).right
 
     return right
 
 
-def test_accuracy_without_an_attack_counts(robust, digits):
-    images, labels = digits.test.take(range(300))
-    expected = robust(images).argmax(1) == labels
-    assert torch.equal(recognised(robust, digits.test.head(300), CPU).right, expected)
+def test_accuracy_without_an_attack_counts(robust, digits, device):
+    x, labels = digits.test.take(range(300))
+    expected = robust(x.to(device)).argmax(1).cpu() == labels
+    assert torch.equal(recognised(robust, digits.test.head(300)).right, expected)
 
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 def test_a_ball_without_a_radius_takes_nothing(robust, digits, under, norm):
-    clean = recognised(robust, digits.test.head(40), CPU).right
+    clean = recognised(robust, digits.test.head(40)).right
     assert clean.any()
     assert not clean.all()
     assert torch.equal(under("pgd3x2", Ball(norm, 0)), clean)
@@ -60,7 +69,7 @@ def test_a_ball_without_a_radius_takes_nothing(robust, digits, under, norm):
 @pytest.mark.parametrize("ball", [Ball("l2", 1.5), Ball("linf", 0.1)])
 def test_a_restart_only_takes(robust, digits, under, ball):
     """An image is lost once any start leads to another class."""
-    clean = recognised(robust, digits.test.head(100), CPU).right
+    clean = recognised(robust, digits.test.head(100)).right
     counts = [clean] + [under(f"pgd3x{restarts}", ball, 100) for restarts in (1, 2, 4)]
     for before, after in pairwise(counts):
         assert not (after & ~before).any()
@@ -72,14 +81,14 @@ def test_pgd_does_not_depend_on_how_many_are_attacked_at_a_time(under, monkeypat
     ball = Ball("l2", 1.5)
     together = under("pgd3x2", ball)
     assert 0 < together.sum() < 40
-    monkeypatch.setattr(robustness, "CHUNK", 7)
+    monkeypatch.setattr(images, "CHUNK", 7)
     assert torch.equal(under("pgd3x2", ball, kept="apart"), together)
     assert torch.equal(under("pgd3x2", ball, count=11, kept="fewer"), together[:11])
 
 
 def test_what_is_lost_is_not_attacked_again(under):
     class Never(torch.nn.Module):
-        classes, seen = 10, 0
+        classes, seen, device = 10, 0, CPU
 
         def forward(self, x):
             self.seen += len(x)
@@ -94,7 +103,7 @@ def test_what_is_lost_is_not_attacked_again(under):
 
 
 def test_finished_chunks_are_kept_and_the_others_made_again(under, tmp_path, monkeypatch):
-    monkeypatch.setattr(robustness, "CHUNK", 10)
+    monkeypatch.setattr(images, "CHUNK", 10)
     whole = under("pgd3", Ball("l2", 1.5))
     files = sorted((tmp_path / "kept").rglob("*.json"))
     assert [file.name for file in files] == ["00000.json", "00001.json", "00002.json", "00003.json"]
@@ -151,7 +160,7 @@ def test_what_is_no_attack_is_refused(name):
 def test_protocols_say_attack_norm_radius_and_images(robust, digits, tmp_path):
     metrics = Metrics([], 0, ["pgd2x3"], accuracy_count=30)
     threat = Threat("linf", (8 / 255,), (0.01, 0.02))
-    figures, _ = measure_accuracy("x", robust, digits, threat, metrics, 0, CPU, tmp_path)
+    figures, _ = measure_accuracy("x", robust, digits, threat, metrics, 0, tmp_path)
     names = [(figure.protocol.name, figure.at) for figure in figures]
     assert names == [
         ("clean-mnist5k_test30", None), ("pgd2x3-linf-0.0313725-mnist5k_test30", None),
@@ -163,6 +172,33 @@ def test_protocols_say_attack_norm_radius_and_images(robust, digits, tmp_path):
     assert {figure.count for figure in figures} == {30}
 
 
+def test_what_is_planned_is_at_least_what_is_done(digits, tmp_path):
+    """Passes of single images, forward and backward, and all of them of a network that is never wrong."""
+    few, settings = digits.test.head(30), Metrics([], 0, ["pgd2x3", "pgd4"], accuracy_count=20)
+    network = Right(few.labels[:20])
+    threat = Threat("l2", (0.5,), (0.5, 1.0))
+    measure_accuracy("x", network, DataSet("few", few, few, "few"), threat, settings, 0, tmp_path)
+    assert network.forwards + network.backwards == accuracy_passes(settings, threat, 30)
+    assert accuracy_passes(Metrics([], 0), threat, 30) == 30
+
+
+class Right(torch.nn.Module):
+    """Gives every image to its class, and counts."""
+
+    def __init__(self, labels):
+        super().__init__()
+        self.labels, self.classes, self.device, self.forwards, self.backwards = labels, 10, CPU, 0, 0
+
+    def forward(self, x):
+        self.forwards += len(x)
+        if x.requires_grad:
+            x.register_hook(self.count)
+        return torch.nn.functional.one_hot(self.labels, 10) * 9.0 + 0 * x.flatten(1).sum(1, keepdim=True)
+
+    def count(self, gradient):
+        self.backwards += len(gradient)
+
+
 def test_a_ball_is_named_or_the_one_of_the_training():
     metrics, trained = Metrics([], 0, ["pgd2"]), {"adversary": {"norm": "linf", "eps": 0.1}}
     assert named_threat(None, metrics, trained) == Threat("linf", (0.1,), ())
@@ -172,62 +208,3 @@ def test_a_ball_is_named_or_the_one_of_the_training():
         named_threat(None, several, {"adversary": {"norm": "none", "eps": 0}})
     with pytest.raises(RequestError, match=r"^metrics\.attack_eps: none given"):
         named_threat("l2", metrics, trained)
-
-
-def test_a_training_ends_with_a_curve_in_its_report(robust_run):
-    directory, said = robust_run
-    record = load_record(directory / "robust")
-    quoted = {one["protocol"]: one["value"] for one in record.figures if "at" not in one}
-    assert quoted["clean-mnist5k_test100"] == said["clean_accuracy"]
-    assert said["robust_accuracy"] == min(quoted[f"{name}-l2-1.5-mnist5k_test100"] for name in ATTACKS)
-    for name in ATTACKS:
-        points = [one for one in record.figures if one["protocol"] == f"{name}-l2-mnist5k_test100"]
-        assert [one["at"]["eps"] for one in points] == [0, 0.5, 3]
-        values = [one["value"] for one in points]
-        assert values == sorted(values, reverse=True)
-        assert values[0] == said["clean_accuracy"]
-    (plot,) = (plot for plot in all_plots(record) if plot.name == "robustness")
-    assert all(f"`{name}-l2-mnist5k_test100`" in plot.caption for name in ATTACKS)
-    assert (directory / "robust" / "report" / "plots" / "robustness.png").is_file()
-    assert "robust accuracy (2)" in (directory / said["report"]).read_text()
-
-
-def test_evaluate_measures_a_classifier_that_exists(robust_run):
-    directory, said = robust_run
-    words = ("evaluate", f"checkpoint={said['checkpoint']}", "metrics.attacks=[pgd3]", "metrics.attack_eps=[0.5,1.5]",
-             "metrics.accuracy_count=100", "out=evaluated")  # fmt: skip
-    found = robsynth(*words, cwd=directory).json
-    record = load_record(directory / "evaluated")
-    assert record.figures == found["figures"]
-    mine = {one["protocol"]: one["value"] for one in record.figures if "at" not in one}
-    theirs = {one["protocol"]: one["value"] for one in load_record(directory / "robust").figures}
-    # The same attack on the same images as at the end of the training.
-    shared = mine.keys() & theirs.keys()
-    assert shared == {"clean-mnist5k_test100", "pgd3-l2-1.5-mnist5k_test100"}
-    assert {name: mine[name] for name in shared} == {name: theirs[name] for name in shared}
-    logged = inspected(directory / "evaluated")
-    assert logged["tags"] == ["evaluate", "mnist5k"]
-    assert {figure_key(one): one["value"] for one in record.figures}.items() <= logged["summary"].items()
-    again = robsynth(*words, cwd=directory)
-    assert again.stderr.count("done before") == 1
-    assert again.json == found
-
-
-def test_evaluate_says_what_it_lacks(robust_run, tmp_path):
-    directory, said = robust_run
-    foreign = build_classifier("compact", [4, 8, 8, 16], 1, 10, [0.1], [0.3])
-    about = {"arch": "compact", "widths": [4, 8, 8, 16], "channels": 1, "shape": [1, 32, 32], "dataset": "mnist5k",
-             "label_names": list("0123456789")}  # fmt: skip
-    save_classifier(tmp_path / "foreign.safetensors", foreign, about)
-    robust = f"checkpoint={directory / said['checkpoint']}"
-    foreign_one = f"checkpoint={tmp_path / 'foreign.safetensors'}"
-    for words, complaint in {
-        (foreign_one,): r"norm: none given, and the classifier names no adversary",
-        (foreign_one, "norm=l2"): r"metrics\.attack_eps: none given",
-        (robust, "samples=x"): r"samples: found beside a classifier",
-        ("samples=x", "norm=l2"): r"norm: found l2 without a classifier",
-        ("checkpoint=absent",): r"classifier\.checkpoint: no file absent",
-    }.items():
-        with pytest.raises(RequestError, match=f"^{complaint}"):
-            evaluate.run(load_config("evaluate", [*words, f"out={tmp_path / 'out'}"]))
-    assert not (tmp_path / "out").exists()

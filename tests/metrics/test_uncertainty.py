@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from robsynth.errors import RequestError
-from robsynth.metrics.distances import Statistics, frechet_distance, frechet_from_statistics
+from robsynth.metrics import distances
+from robsynth.metrics.distances import Statistics, frechet_distance, frechet_from_statistics, kernel_distances
 from robsynth.metrics.uncertainty import (
     _ToReference,
     bootstrap_interval,
     frechet_infinity,
     frechet_interval,
-    seeds_interval,
+    kernel_interval,
 )
 
 SCALES = np.linspace(2, 0.5, 20)
@@ -44,15 +45,6 @@ def test_an_interval_depends_on_its_seed_alone():
 
 def test_a_mean_that_is_infinite_has_no_interval():
     assert np.isnan(bootstrap_interval(np.array([20.0, np.inf, 30.0]), 100, 0)).all()
-
-
-def test_the_interval_over_seeds_is_students():
-    mean, spread, (low, high) = seeds_interval([1.0, 2.0, 3.0])
-    # 4.3027 is Student's 97.5 % quantile for two degrees of freedom.
-    assert (mean, spread) == pytest.approx((2, 1))
-    assert (low, high) == pytest.approx((2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), rel=1e-4)
-    with pytest.raises(RequestError, match="seeds: found 1 figures, allowed: at least 2"):
-        seeds_interval([1.0])
 
 
 @pytest.mark.parametrize("n", [12, 15, 60, 300])
@@ -109,3 +101,55 @@ def test_extrapolation_depends_on_its_seed_alone_and_needs_some_images():
     assert frechet_infinity(a, REFERENCE, seed=1) != frechet_infinity(a, REFERENCE, seed=2)
     with pytest.raises(RequestError, match="fid_infinity: found 19 images, allowed: at least 20"):
         frechet_infinity(a[:19], REFERENCE)
+
+
+def kernel(x, y):
+    return (x @ y / len(x) + 1) ** 3
+
+
+def by_loops(a, b, counts):
+    """The unbiased estimate from its definition, copies of an image no pair, but for b's own term."""
+    pairs = [(kernel(a[i], a[j]), counts[i] * counts[j]) for i in range(len(a)) for j in range(len(a)) if i != j]
+    across = [(np.mean([kernel(x, y) for y in b]), count) for x, count in zip(a, counts, strict=True)]
+    (within, weights), (other, others) = (map(np.array, zip(*part, strict=True)) for part in (pairs, across))
+    return within @ weights / weights.sum() - 2 * (other @ others) / others.sum()
+
+
+@pytest.mark.parametrize("held", [2**24, 20])
+def test_kernel_distances_of_resamples_are_those_of_loops_over_pairs(held, monkeypatch):
+    """Whatever the number of rows that are held at once."""
+    monkeypatch.setattr(distances, "KERNEL_VALUES", held)
+    random = np.random.default_rng(0)
+    a, b = random.normal(size=(9, 5)).astype(np.float32), random.normal(0.4, 1, size=(7, 5)).astype(np.float32)
+    counts = np.stack([np.ones(9, int), *(np.bincount(random.integers(9, size=9), minlength=9) for _ in range(3))])
+    expected = [by_loops(a, b, row) for row in counts]
+    assert kernel_distances(a, b, counts) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_kid_of_subsets_is_on_average_the_distance_of_the_whole_sets():
+    a, b = samples(60, 0).astype(np.float32), samples(80, 1).astype(np.float32) * 1.2
+    off = ~np.eye(80, dtype=bool)
+    own = ((b.astype(np.float64) @ b.T / 20 + 1) ** 3)[off].mean()
+    whole = kernel_distances(a, b, np.ones((1, 60), int))[0] + own
+    mean, spread = distances.kernel_distance(a, b, 400, 20, 0)
+    assert abs(mean - whole) < 3 * spread / 400**0.5
+
+
+def test_the_interval_of_kid_covers_the_kid_of_other_samples_as_often_as_it_says():
+    """The error that stood here before, the deviation over subsets by the root of their number, does not."""
+    reference = np.random.default_rng(9999).normal(size=(300, 3)).astype(np.float32)
+
+    def found(seed):
+        a = (np.random.default_rng(seed).normal(size=(100, 3)) * 1.3 + 0.5).astype(np.float32)
+        mean, spread = distances.kernel_distance(a, reference, 30, 50, seed)
+        return a, mean, spread / 30**0.5
+
+    truth = np.mean([found(seed)[1] for seed in range(500, 900)])
+    before, after = [], []
+    for seed in range(150):
+        a, mean, drawn = found(seed)
+        low, high = kernel_interval(a, reference, mean, drawn, 60, seed)
+        after.append(low <= truth <= high)
+        before.append(abs(mean - truth) <= 1.96 * drawn)
+    assert share(after) == pytest.approx(0.95, abs=0.05)
+    assert share(before) < 0.8

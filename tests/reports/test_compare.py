@@ -11,7 +11,7 @@ from harness import ROOT, robsynth
 from made import figure, record_of, texts
 from robsynth.errors import RequestError
 from robsynth.reports import compare
-from robsynth.reports.comparison import figures_table, group_by_seed, group_figures, open_records, settings_table
+from robsynth.reports.comparison import Comparison
 
 
 def saved(tmp_path, name, figures, seed=0, **settings):
@@ -20,23 +20,24 @@ def saved(tmp_path, name, figures, seed=0, **settings):
     return tmp_path / name
 
 
-def groups_of(*paths):
-    return group_by_seed(open_records(list(paths)))
+def comparison(*paths):
+    return Comparison(list(paths))
 
 
-def figures_of(groups):
-    return figures_table(groups, [group_figures(group) for group in groups])
+def only_column(*paths):
+    """The figures of runs that are one column."""
+    (figures,) = comparison(*paths).figures
+    return list(figures.values())
 
 
 def test_runs_that_differ_in_the_seed_alone_become_mean_deviation_and_t_interval(tmp_path):
     values = [60.0, 63.0, 66.0]
     paths = [saved(tmp_path, f"s{seed}", [figure("generation", "fid", v, "p", interval=[0, 99])], seed)
              for seed, v in enumerate(values)]  # fmt: skip
-    (group,) = groups_of(*paths)
-    (found,) = group_figures(group).values()
+    (found,) = only_column(*paths)
     assert (found["value"], found["spread"], found["seeds"]) == (63.0, pytest.approx(3.0), 3)
     assert found["interval"] == pytest.approx(stats.t.interval(0.95, 2, 63.0, stats.sem(values)))
-    table = figures_of([group])
+    table = comparison(*paths).figures_table()
     assert table.header[3:] == ["s0 and 2 other seeds"]
     assert texts(table) == [["generation", "FID ↓", "`p`", "63.0 ± 3.0 [55.5, 70.5]"]]
 
@@ -44,25 +45,43 @@ def test_runs_that_differ_in_the_seed_alone_become_mean_deviation_and_t_interval
 def test_a_seed_without_a_figure_does_not_count(tmp_path):
     a = saved(tmp_path, "a", [figure("generation", "fid", 60.0, "p")], 0)
     b = saved(tmp_path, "b", [figure("generation", "fid", None, "p", why="lost")], 1)
-    (found,) = group_figures(*groups_of(a, b)).values()
+    (found,) = only_column(a, b)
     assert (found["value"], found["seeds"], "spread" in found) == (60.0, 1, False)
+
+
+def test_how_a_run_is_shared_out_and_where_it_lies_keep_no_seeds_apart(tmp_path):
+    incidental = {
+        "trainer": {"name": "gloo", "processes": 2}, "device": "cpu", "precision": "auto", "tracker": {"name": "csv"},
+        "force": True, "debug": True,
+    }  # fmt: skip
+    shared = saved(tmp_path, "shared", [figure("generation", "fid", 60.0, "p")], 0, epochs=3, **incidental)
+    alone = saved(tmp_path, "alone", [figure("generation", "fid", 62.0, "p")], 1, epochs=3, trainer={"processes": 1})
+    (found,) = only_column(shared, alone)
+    assert (found["value"], found["seeds"]) == (61.0, 2)
+    assert comparison(shared, alone).settings_table().rows == []
+
+
+def test_of_a_figure_that_is_infinite_for_one_seed_there_is_no_interval(tmp_path):
+    paths = [saved(tmp_path, f"s{seed}", [figure("inpainting", "psnr", value, "p")], seed)
+             for seed, value in enumerate((20.0, float("inf")))]  # fmt: skip
+    assert texts(comparison(*paths).figures_table()) == [["inpainting", "PSNR, dB ↑", "`p`", "inf ± nan"]]
 
 
 def test_the_same_run_once_more_is_another_column(tmp_path):
     paths = [saved(tmp_path, name, [], 0) for name in ("a", "b")]
-    assert [group.name for group in groups_of(*paths)] == ["a", "b"]
+    assert comparison(*paths).names == ["a", "b"]
 
 
 def test_only_settings_that_differ_are_shown(tmp_path):
     a = saved(tmp_path, "a", [], recipe={"epochs": 3, "ema": 0.9}, select=["x"])
     b = saved(tmp_path, "b", [], recipe={"epochs": 5, "ema": 0.9}, select=["x"], extra=1)
-    table = settings_table(groups_of(a, b))
+    table = comparison(a, b).settings_table()
     assert table.header == ["setting", "a", "b"]
     assert texts(table) == [["`recipe.epochs`", "3", "5"], ["`extra`", "not set", "1"]]
 
 
 def test_that_no_setting_differs_is_said(tmp_path):
-    table = settings_table(groups_of(*[saved(tmp_path, name, [], 0) for name in ("a", "b")]))
+    table = comparison(*[saved(tmp_path, name, [], 0) for name in ("a", "b")]).settings_table()
     assert (table.rows, table.notes) == ([], ["No setting differs."])
 
 
@@ -72,7 +91,7 @@ def test_the_best_of_a_row_is_bold_by_the_direction_of_its_metric(tmp_path):
                    figure("inpainting", "ssim", 0.5, "r")]  # fmt: skip
         return saved(tmp_path, name, figures, epochs=epochs)
 
-    table = figures_of(groups_of(run("a", 1, 9.0, 20.0), run("b", 2, 8.0, 19.0), run("c", 3, None, 20.0)))
+    table = comparison(run("a", 1, 9.0, 20.0), run("b", 2, 8.0, 19.0), run("c", 3, None, 20.0)).figures_table()
     bold = [[cell.best for cell in row[3:]] for row in table.rows]
     assert texts(table)[0][3:] == ["9.0", "8.0", "n/a"]
     assert bold == [[False, True, False], [True, False, True]]
@@ -88,7 +107,7 @@ def test_protocols_that_differ_in_their_details_alone_never_share_a_row(tmp_path
         paths.append(tmp_path / name)
     with compare(paths, tmp_path / "out")["figures"].open() as file:
         assert [row["protocol"] for row in csv.DictReader(file)] == ["p (1)", "p (2)"]
-    table = figures_of(groups_of(*paths))
+    table = comparison(*paths).figures_table()
     assert texts(table) == [
         ["generation", "FID ↓", "`p (1)`", "60.0", ""],
         ["generation", "FID ↓", "`p (2)`", "", "60.0"],
@@ -103,7 +122,7 @@ def test_what_follows_from_the_seed_does_not_keep_seeds_apart(tmp_path):
         record.protocols = {f"share-{judge}": {"judge": judge, "images": 9}, "pgd": {"seed": seed}}
         record.save(tmp_path / judge)
         paths.append(tmp_path / judge)
-    share, robust = group_figures(*groups_of(*paths)).values()
+    share, robust = only_column(*paths)
     assert (share["protocol"], share["details"]) == ("share-ab…", {"judge": "abc1; abd2", "images": 9})
     assert (share["value"], share["seeds"]) == (1.0, 2)
     assert (robust["protocol"], robust["details"], robust["seeds"]) == ("pgd", {}, 2)
@@ -111,15 +130,15 @@ def test_what_follows_from_the_seed_does_not_keep_seeds_apart(tmp_path):
 
 def test_records_from_directories_of_one_name_are_numbered(tmp_path):
     paths = [saved(tmp_path / place, "run", [], 0, epochs=place) for place in ("here", "there")]
-    assert [group.name for group in groups_of(*paths)] == ["run (1)", "run (2)"]
+    assert comparison(*paths).names == ["run (1)", "run (2)"]
 
 
 def test_one_record_or_the_same_twice_is_refused(tmp_path):
     path = saved(tmp_path, "a", [])
     with pytest.raises(RequestError, match="records: found 1, allowed: two or more"):
-        open_records([path])
+        comparison(path)
     with pytest.raises(RequestError, match=r"records: found .*a twice, allowed: once"):
-        open_records([path, path / "record.json"])
+        comparison(path, path / "record.json")
 
 
 def test_real_records_compare_on_a_page_of_their_own(tmp_path):

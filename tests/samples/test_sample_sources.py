@@ -21,10 +21,10 @@ from robsynth.samples import (
     SampleStore,
     WithImages,
     WithLabels,
-    inspect,
     load_samples,
     open_samples,
 )
+from robsynth.samples.inspection import inspect
 
 KINDS = ["memory", "store", "folder", "npy", "npz", "deflated", "registered"]
 LABELS = np.arange(23) % 5
@@ -114,20 +114,20 @@ def test_digests_are_of_the_pixels_whatever_they_are_read_from(tmp_path, monkeyp
 
 def test_what_is_known_of_the_images_has_a_digest_of_its_own(tmp_path):
     images = noise()
-    assert inspect(MemorySamples("x", SampleSet(images))).about == ""
+    assert MemorySamples("x", SampleSet(images)).inspection.about == ""
     rows = SampleSet(images, LABELS, start=255 - images, mask=images[..., :1])
-    about = inspect(MemorySamples("x", rows)).about
+    about = MemorySamples("x", rows).inspection.about
     path = stored(tmp_path / "s", 5, images=images, wanted=LABELS, start=255 - images, mask=images[..., :1])
     assert {inspect(open_samples(path), size).about for size in (3, 500)} == {about}
-    assert inspect(MemorySamples("x", SampleSet(images, LABELS.astype(np.int32)))).about == (
-        inspect(MemorySamples("x", SampleSet(images, LABELS))).about
+    assert MemorySamples("x", SampleSet(images, LABELS.astype(np.int32))).inspection.about == (
+        MemorySamples("x", SampleSet(images, LABELS)).inspection.about
     )
     others = [
         SampleSet(images, LABELS[::-1], rows.start, mask=rows.mask),
         SampleSet(images, LABELS, original=rows.start, mask=rows.mask),
         SampleSet(images, LABELS),
     ]
-    assert len({about, *(inspect(MemorySamples("x", one)).about for one in others)}) == 4
+    assert len({about, *(MemorySamples("x", one).inspection.about for one in others)}) == 4
 
 
 def test_copies_are_counted():
@@ -222,7 +222,7 @@ def test_lossy_files_bring_a_warning(tmp_path):
         samples = open_samples(folder)
         warning = f"{name} is lossy: figures differ from those of the images that were encoded (1 of 3, e.g. z{suffix})"
         assert samples.warnings == ([warning] if name else [])
-        assert inspect(samples).warnings == tuple(samples.warnings)
+        assert samples.inspection.warnings == tuple(samples.warnings)
     np.testing.assert_array_equal(samples.first().images, images)
 
 
@@ -435,3 +435,13 @@ def test_inputs_of_torch_fidelity_are_refused_in_one_line(tmp_path, monkeypatch)
     register(monkeypatch, "mixed", [torch.zeros(3, side, side, dtype=torch.uint8) for side in (8, 8, 9)])
     with pytest.raises(RequestError, match=r"fidelity:mixed: image 2 is uint8 \(9, 9, 3\)"):
         open_samples("fidelity:mixed").first()
+
+
+@pytest.mark.parametrize("form", [b"P3", b"P6"])
+def test_portable_pixmaps_are_images_unless_they_have_more_than_eight_bits(tmp_path, form):
+    values = b"7 " * 12 if form == b"P3" else bytes(range(12))
+    (tmp_path / "a.ppm").write_bytes(form + b"\n2 2\n255\n" + values)
+    assert open_samples(tmp_path).first().images.shape == (1, 2, 2, 3)
+    (tmp_path / "a.ppm").write_bytes(form + b"\n2 2\n1023\n" + values + bytes(12))
+    with pytest.raises(RequestError, match="has more than 8 bits a channel"):
+        open_samples(tmp_path)

@@ -1,5 +1,7 @@
 """Sample stores, and other people's samples."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -51,13 +53,19 @@ def test_a_store_of_other_settings_is_not_overwritten(tmp_path):
     filled(tmp_path / "s")
     with pytest.raises(RequestError, match=r"task generation instead of inpainting.*force=true"):
         SampleStore.create(tmp_path / "s", 7, 3, {"task": "inpainting"})
-    anew = SampleStore.create(tmp_path / "s", 7, 3, {"task": "inpainting"}, force=True)
-    assert anew.missing() == [0, 1, 2]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
-    for force in (False, True):
-        with pytest.raises(RequestError, match="no sample store"):
-            SampleStore.create(tmp_path / "mine", 7, 3, {}, force=force)
+    with pytest.raises(RequestError, match=r"mine holds other files \(thesis\.tex\); allowed: an empty directory"):
+        SampleStore.create(tmp_path / "mine", 7, 3, {})
+    assert SampleStore.create(tmp_path / "mine", 7, 3, {}, among=True).missing() == [0, 1, 2]
+
+
+def test_a_store_says_what_it_holds_and_since_when(tmp_path):
+    filled(tmp_path / "s")
+    manifest = json.loads((tmp_path / "s" / "store.json").read_text())
+    assert list(manifest) == ["format", "count", "batch_size", "task", "started"]
+    again = SampleStore.create(tmp_path / "s", 7, 3, {"task": "generation"})
+    assert again.manifest == manifest
 
 
 def test_damaged_shards_are_named(tmp_path):

@@ -12,18 +12,16 @@ import torch
 
 from harness import begun, robsynth, wait_for
 from robsynth.classifiers import build_classifier
-from robsynth.commands import train
 from robsynth.config import Adversary, Augmentation, Recipe
-from robsynth.config.compose import load_config
 from robsynth.data import MemoryImages
 from robsynth.data.batches import Batches
+from robsynth.directories import writable_directory
 from robsynth.errors import RequestError, RunError
-from robsynth.files import writable_directory
+from robsynth.machine import Machine
 from robsynth.training.adversarial import AdversarialTraining
 from robsynth.training.checkpoints import newest, previous
 from robsynth.training.fit import fit
 
-CPU = torch.device("cpu")
 PGD = Adversary("l2", eps=1.0, steps=2, step_size=0.4, random_start=True)
 FREE = Adversary("l2", 1.0, 1, 0.5, random_start=True, keep="last", method="free", replays=2)
 RECIPE = Recipe(
@@ -42,7 +40,7 @@ def module(few_digits, adversary=PGD, **changes):
     return AdversarialTraining(network, adversary, replace(RECIPE, **changes), 3, few_digits.test)
 
 
-def trained(few_digits, directory, die_at=(), workers=0, parts=1, adversary=PGD):
+def trained(few_digits, directory, device, die_at=(), workers=0, parts=1, adversary=PGD):
     """The module and diary of a training that is killed before each of these steps, and goes on each time."""
     for attempt in (*die_at, None):
         learner = module(few_digits, adversary, accumulate=parts)
@@ -56,7 +54,7 @@ def trained(few_digits, directory, die_at=(), workers=0, parts=1, adversary=PGD)
         learner.training_step = until_killed
         batches = Batches(few_digits.train, 8, 3, workers, parts, adversary.replays or 1)
         try:
-            diary = fit(learner, batches, 2, directory, CPU, "fp32", save_every=1)
+            diary = fit(learner, batches, 2, directory, Machine(device), save_every=1)
         except Killed:
             assert attempt is not None
     return learner, diary
@@ -77,11 +75,11 @@ def facts(rows):
     ids=["pgd", "workers", "parts", "free"],
 )
 def test_a_training_that_is_killed_at_any_step_ends_bit_for_bit(
-    few_digits, tmp_path, adversary, workers, parts, die_at
+    few_digits, tmp_path, device, adversary, workers, parts, die_at
 ):
     """Weights, optimiser, schedule, average, order, augmentation, attack and what its method carries on."""
-    whole, diary = trained(few_digits, tmp_path / "a", (), workers, parts, adversary)
-    resumed, again = trained(few_digits, tmp_path / "b", die_at, workers, parts, adversary)
+    whole, diary = trained(few_digits, tmp_path / "a", device, (), workers, parts, adversary)
+    resumed, again = trained(few_digits, tmp_path / "b", device, die_at, workers, parts, adversary)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
     assert facts(diary.rows) == facts(again.rows)
@@ -90,14 +88,14 @@ def test_a_training_that_is_killed_at_any_step_ends_bit_for_bit(
         assert str(ends[0][key]) == str(ends[1][key])
 
 
-def test_a_damaged_checkpoint_is_noticed_and_the_one_before_taken(few_digits, tmp_path, capsys):
-    whole, _ = trained(few_digits, tmp_path / "a")
-    trained(few_digits, tmp_path / "b")
+def test_a_damaged_checkpoint_is_noticed_and_the_one_before_taken(few_digits, tmp_path, capsys, device):
+    whole, _ = trained(few_digits, tmp_path / "a", device)
+    trained(few_digits, tmp_path / "b", device)
     last = tmp_path / "b" / "last.ckpt"
     content = bytearray(last.read_bytes())
     content[len(content) // 2] ^= 1
     last.write_bytes(content)
-    resumed, _ = trained(few_digits, tmp_path / "b")
+    resumed, _ = trained(few_digits, tmp_path / "b", device)
     assert "damaged, the one before is taken" in capsys.readouterr().err
     assert torch.equal(whole.kept.head.weight, resumed.kept.head.weight)
     for path in (last, previous(last)):
@@ -110,7 +108,7 @@ def test_nothing_is_resumed_where_there_is_nothing(tmp_path):
     assert newest(tmp_path / "last.ckpt") is None
 
 
-def test_a_worker_that_dies_ends_the_training_with_a_line(few_digits, tmp_path):
+def test_a_worker_that_dies_ends_the_training_with_a_line(few_digits, tmp_path, device):
     class Dying(MemoryImages):
         def augmented(self, indices, noise):
             if torch.utils.data.get_worker_info() is not None:
@@ -120,7 +118,7 @@ def test_a_worker_that_dies_ends_the_training_with_a_line(few_digits, tmp_path):
     some = few_digits.train
     dying = Dying(some.name, some.images, some.labels, some.label_names)
     with pytest.raises(RunError, match=r"a process that reads images died.*goes on from the last checkpoint"):
-        fit(module(few_digits), Batches(dying, 8, 3, workers=1), 2, tmp_path, CPU, "fp32")
+        fit(module(few_digits), Batches(dying, 8, 3, workers=1), 2, tmp_path, Machine(device))
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(tmp_path):
@@ -131,7 +129,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(tmp_p
     assert json.loads((tmp_path / "run" / "failed.json").read_text())["stage"] == "train classifier"
 
 
-def test_weights_that_a_step_ruined_are_not_those_that_are_kept(few_digits, tmp_path):
+def test_weights_that_a_step_ruined_are_not_those_that_are_kept(few_digits, tmp_path, device):
     """Of no number they are never written; finite ones are taken back when the next loss is no number."""
     for how, where in (("written", tmp_path / "a"), ("taken back", tmp_path / "b")):
         learner = module(few_digits, ema=0)
@@ -149,25 +147,25 @@ def test_weights_that_a_step_ruined_are_not_those_that_are_kept(few_digits, tmp_
 
         learner.training_step, learner.optimizer_step = ruined, ruining
         with pytest.raises(RunError, match=r"at step 3, the last good checkpoint is kept"):
-            fit(learner, Batches(few_digits.train, 8, 3), 2, where, CPU, "fp32", save_every=1)
+            fit(learner, Batches(few_digits.train, 8, 3), 2, where, Machine(device), save_every=1)
         kept = torch.load(newest(where / "last.ckpt"), weights_only=True)
         assert kept["global_step"] == 2
         assert all(torch.isfinite(value).all() for value in kept["state_dict"].values())
 
 
-def test_the_best_network_is_not_read_when_it_is_damaged(few_digits, tmp_path):
-    trained(few_digits, tmp_path)
+def test_the_best_network_is_not_read_when_it_is_damaged(few_digits, tmp_path, device):
+    trained(few_digits, tmp_path, device)
     best = tmp_path / "best.safetensors"
     content = bytearray(best.read_bytes())
     content[-1] ^= 1
     best.write_bytes(content)
     with pytest.raises(RunError, match=r"best\.safetensors: damaged or gone"):
-        trained(few_digits, tmp_path)
+        trained(few_digits, tmp_path, device)
 
 
 def test_terminated_or_killed_training_goes_on_to_the_same_bytes(tmp_path):
     """SIGTERM finishes the step, saves and ends with 143; SIGKILL with nothing; the end is the same."""
-    train.run(load_config("train", [*SMALL[1:], f"out={tmp_path / 'whole'}"]))
+    assert robsynth(*SMALL, "out=whole", cwd=tmp_path).status == 0
     checkpoint = tmp_path / "run" / "classifier" / "last.ckpt"
     child = begun(*SMALL, "out=run", cwd=tmp_path)
     wait_for(checkpoint, child)
@@ -188,7 +186,7 @@ def test_terminated_or_killed_training_goes_on_to_the_same_bytes(tmp_path):
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_a_full_disk_is_said_and_leaves_whole_files(few_digits, tmp_path):
+def test_a_full_disk_is_said_and_leaves_whole_files(few_digits, tmp_path, device):
     """Here a limit on the size of a file, which fails in the middle of writing as a full disk does."""
     learner = module(few_digits)
     step = learner.training_step
@@ -200,14 +198,14 @@ def test_a_full_disk_is_said_and_leaves_whole_files(few_digits, tmp_path):
 
     learner.training_step = until_killed
     with pytest.raises(Killed):
-        fit(learner, Batches(few_digits.train, 8, 3), 2, tmp_path, CPU, "fp32")
+        fit(learner, Batches(few_digits.train, 8, 3), 2, tmp_path, Machine(device))
     last = tmp_path / "last.ckpt"
     before = last.read_bytes()
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limit[1]))
     try:
         with pytest.raises(RunError, match=r"cannot be written"):
-            fit(module(few_digits), Batches(few_digits.train, 8, 3), 2, tmp_path, CPU, "fp32")
+            fit(module(few_digits), Batches(few_digits.train, 8, 3), 2, tmp_path, Machine(device))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert last.read_bytes() == before

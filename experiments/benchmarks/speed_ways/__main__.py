@@ -16,13 +16,13 @@ from robsynth.classifiers import Classifier, build_classifier
 from robsynth.config import Config, Generation
 from robsynth.config.compose import load_config
 from robsynth.data import DataSet, load_data
-from robsynth.lab.synthesis import Studio, as_pixels, open_studio
-from robsynth.machine import resolve_precision
+from robsynth.lab.context import open_context
+from robsynth.lab.stages.painting import studio_of
+from robsynth.samples import as_pixels
 from robsynth.tasks import Synthesis
+from robsynth.tasks.studio import Studio
 from speed_ways import authors
 from speed_ways.turns import Turns, peak_gb
-
-CPU = torch.device("cpu")
 
 
 def training(job: dict[str, Any], folder: Path) -> None:
@@ -45,8 +45,8 @@ def training(job: dict[str, Any], folder: Path) -> None:
     if job["test_images"]:
         (attack,) = open_attacks([job["attack"]])
         ball = Ball("l2", config.adversary.eps)
-        result["clean"] = float(recognised(classifier, data.test, CPU).right.float().mean())
-        found = withstood(classifier, data.test, attack, ball, config.seed, CPU, folder / "attacked")
+        result["clean"] = float(recognised(classifier, data.test).right.float().mean())
+        found = withstood(classifier, data.test, attack, ball, config.seed, folder / "attacked")
         result["robust"] = float(found.right.float().mean())
     turns.finish(result)
 
@@ -93,8 +93,8 @@ def synthesis(job: dict[str, Any], folder: Path) -> None:
 def generator_of(words: list[str]) -> tuple[Studio, Synthesis]:
     """The classifier that ships, and generation with it."""
     config: Config = load_config("synthesize", words)
-    studio = open_studio(config, CPU, resolve_precision(config.precision, CPU), lambda: load_data(config.dataset))
-    return studio, studio.synthesis("generation")
+    studio = studio_of(open_context("synthesize", config))
+    return studio, studio.synthesis("generation", config.tasks["generation"])
 
 
 def painter(task: Synthesis) -> Callable[[Tensor, int], Tensor]:

@@ -2,18 +2,14 @@
 
 from pathlib import Path
 
-import torch
-
 from robsynth.classifiers import Classifier
 from robsynth.config import Config
 from robsynth.data import DataSet
 from robsynth.data.batches import Batches
-from robsynth.machine import resolve_precision
+from robsynth.machine import resolve_machine
 from robsynth.training.adversarial import AdversarialTraining
 from robsynth.training.fit import fit
 from speed_ways.turns import Turns
-
-CPU = torch.device("cpu")
 
 
 class Clocked(AdversarialTraining):
@@ -34,4 +30,4 @@ def train(classifier: Classifier, config: Config, data: DataSet, folder: Path, t
     module = Clocked(classifier, config.adversary, recipe, config.seed)
     module.turns = turns
     batches = Batches(data.train, recipe.batch_size, config.seed, recipe.workers)
-    fit(module, batches, recipe.epochs, folder, CPU, resolve_precision(config.precision, CPU))
+    fit(module, batches, recipe.epochs, folder, resolve_machine("cpu", config.precision))

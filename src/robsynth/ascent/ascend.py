@@ -1,16 +1,18 @@
 """Projected gradient ascent, the only optimiser of images in this package."""
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from robsynth.ascent.constraints import Constraint
+from robsynth.ascent.objectives import in_full
+from robsynth.errors import RequestError
 from robsynth.randomness import Generators
 
 Objective = Callable[[Tensor], Tensor]
 Observer = Callable[[int, Tensor, Tensor], None]
+KEEP = ("best", "last")
 
 
 def ascend(
@@ -19,7 +21,7 @@ def ascend(
     constraint: Constraint,
     steps: int,
     step_size: float,
-    keep: Literal["best", "last"] = "best",
+    keep: str = "best",
     generator: Generators | None = None,
     on_step: Observer | None = None,
     centre: Tensor | None = None,
@@ -32,7 +34,8 @@ def ascend(
     Parameters
     ----------
     objective
-        Maps images to one value per sample, shape (N,), to be maximised.
+        Maps images to one value per sample, shape (N,), to be maximised. Values are compared in float32 at least,
+        whatever they were computed in.
     start
         Images (N, C, H, W) in [0, 1]; not modified.
     constraint
@@ -49,7 +52,8 @@ def ascend(
         batch, or one for each sample.
     on_step
         Called as ``on_step(i, x, values)`` before step i with the iterate and its objective, and with
-        ``keep="best"`` once more, with i = steps, after the last.
+        ``keep="best"`` once more, with i = steps, after the last. Both lie where they were computed, and are held by
+        nobody else: whoever keeps a path keeps copies on the CPU.
     centre
         The set's centre; the start unless given.
 
@@ -57,7 +61,14 @@ def ascend(
     -------
     Tensor
         Images (N, C, H, W) in the set, without a graph.
+
+    Raises
+    ------
+    RequestError
+        For another `keep`.
     """
+    if keep not in KEEP:
+        raise RequestError(f"keep: found {keep!r}, allowed: {', '.join(KEEP)}")
     start = start.detach()
     centre = start if centre is None else centre
     x = start if generator is None else constraint.random(centre, generator)
@@ -67,7 +78,7 @@ def ascend(
         moving = i < steps
         with torch.set_grad_enabled(moving):
             x = x.detach().requires_grad_(moving)
-            values = objective(x)
+            values = in_full(objective(x))
             if moving:
                 # Samples do not interact, so the gradient of the sum holds each sample's own gradient. (The
                 # authors' library takes the mean; a step's length then depends, in the tenth digit and only
@@ -81,6 +92,11 @@ def ascend(
         if moving:
             x = constraint.project(constraint.step(x, gradient, step_size), centre).detach()
     return best_x if keep == "best" else x
+
+
+def passes(steps: int, keep: str) -> int:
+    """How often `ascend` goes forward or backward through its objective."""
+    return 2 * steps + (keep == "best")
 
 
 def _better(best_x: Tensor, best: Tensor | None, x: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:

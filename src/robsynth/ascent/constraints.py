@@ -4,11 +4,13 @@ Images are (N, C, H, W) in [0, 1]; every quantity is per sample, so a sample's p
 else is in its batch. The formulas are those of Santurkar et al. (2019) as their library applies them.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
 
+from robsynth.config.registry import NORMS
 from robsynth.errors import RequestError
 from robsynth.randomness import Generators, standard_normal, uniform
 
@@ -81,12 +83,27 @@ class Unconstrained:
         return uniform(centre, generator)
 
 
+CONSTRAINTS: dict[str, Callable[[float], Constraint]] = {}
+
+
+def register_constraint(name: str, make: Callable[[float], Constraint]) -> None:
+    """Let a configuration name a constraint as its `norm`; `make` makes it of `eps`.
+
+    Raises
+    ------
+    RequestError
+        If the name is taken, or no word.
+    """
+    NORMS.provide(name, make, CONSTRAINTS)
+
+
+register_constraint("l2", L2)
+register_constraint("linf", Linf)
+register_constraint("none", lambda eps: Unconstrained())
+
+
 def constraint(norm: str, eps: float) -> Constraint:
-    """The constraint a configuration names: `norm` is "l2", "linf" or "none"."""
-    if norm == "l2":
-        return L2(eps)
-    if norm == "linf":
-        return Linf(eps)
-    if norm == "none":
-        return Unconstrained()
-    raise RequestError(f"norm: found {norm!r}, allowed: l2, linf, none")
+    """The constraint that a configuration names."""
+    if norm not in CONSTRAINTS:
+        raise RequestError(f"norm: found {norm!r}, allowed: {', '.join(CONSTRAINTS)}")
+    return CONSTRAINTS[norm](eps)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from robsynth.classifiers import read_checkpoint, save_checkpoint
 from robsynth.errors import RequestError
+from robsynth.machine import CPU
 from robsynth.randomness import generator
 
 KIND = "wgan_gp"
@@ -30,6 +31,10 @@ class Generator(nn.Module):
             nn.Sigmoid(),
         )
 
+    @property
+    def device(self) -> torch.device:
+        return self.embed.weight.device
+
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
         seed = self.expand(torch.cat([latents, self.embed(labels)], 1))
         return self.body(seed.view(len(seed), 4 * self.width, self.start, self.start))
@@ -49,18 +54,22 @@ def save_generator(path: Path, network: Generator, about: dict[str, Any]) -> Non
     save_checkpoint(path, network, KIND, about)
 
 
-def load_generator(path: Path, key: str = "checkpoint") -> tuple[Generator, dict[str, Any]]:
+def load_generator(path: Path, key: str = "checkpoint", device: torch.device = CPU) -> tuple[Generator, dict[str, Any]]:
+    """A trained generator in evaluation mode on a device, and what its checkpoint says about it."""
     kind, tensors, about = read_checkpoint(path, key)
     if kind != KIND:
         raise RequestError(f"{key}: {path} holds a {kind}, allowed: a {KIND} generator")
     channels, height, width = about["shape"]
     network = Generator(about["latent"], about["width"], len(about["label_names"]), (channels, height, width))
     network.load_state_dict(tensors)
-    return network.eval(), about
+    return network.to(device).eval(), about
 
 
 @torch.no_grad()
 def sample(network: Generator, labels: Tensor, indices: Tensor, seed: int) -> Tensor:
-    """Image i of each class in `labels` (n,): float (n, C, H, W) in [0, 1], the same whatever the batch."""
+    """Image i of each class in `labels` (n,): float (n, C, H, W) in [0, 1] where the network lies.
+
+    It is the same whatever the batch, but for rounding.
+    """
     latents = [torch.randn(network.latent, generator=generator(seed, "latent", int(i))) for i in indices]
-    return network(torch.stack(latents).to(labels.device), labels)
+    return network(torch.stack(latents).to(network.device), labels.to(network.device))

@@ -21,7 +21,7 @@ RENAMED = ((r"^(?:linear|fc)\.", "head."), (r"\.shortcut\.", ".downsample."), (r
 
 
 @dataclass(frozen=True)
-class Weights:
+class ForeignWeights:
     """What a checkpoint says: tensors by our names, where each came from, and the normalisation if it has one."""
 
     tensors: dict[str, Tensor]
@@ -35,7 +35,7 @@ class Weights:
         return None if head is None else len(head)
 
 
-def read_weights(path: Path, convert: str, key: str = "checkpoint", trust: bool = False) -> Weights:
+def read_weights(path: Path, convert: str, key: str = "checkpoint", trust: bool = False) -> ForeignWeights:
     """The weights in a file of `torch.save`. Unless `trust` is given nothing in it is executed.
 
     Raises
@@ -68,7 +68,7 @@ def _state(content: Any) -> dict[str, Tensor]:
     return tensors
 
 
-def _weights(state: dict[str, Tensor]) -> Weights:
+def _weights(state: dict[str, Tensor]) -> ForeignWeights:
     bare = {name: name.removeprefix("module.") for name in state}
     network = {}
     for prefix in ("model.", "attacker.model.", ""):
@@ -78,7 +78,7 @@ def _weights(state: dict[str, Tensor]) -> Weights:
     origin = {_renamed(short): name for name, short in network.items()}
     values = {short: state[name] for name, short in bare.items()}
     mean, std = (values.get(f"normalizer.new_{what}") for what in ("mean", "std"))
-    return Weights(
+    return ForeignWeights(
         {ours: state[name] for ours, name in origin.items()},
         origin,
         None if mean is None else mean.flatten().tolist(),
@@ -92,7 +92,7 @@ def _renamed(name: str) -> str:
     return name
 
 
-def fill(network: Classifier, weights: Weights, what: str) -> None:
+def fill(network: Classifier, weights: ForeignWeights, what: str) -> None:
     """Copy the weights into `network`, every one of them; its own normalisation stays.
 
     Raises

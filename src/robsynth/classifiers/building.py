@@ -13,18 +13,35 @@ from robsynth.classifiers.networks import compact, residual
 from robsynth.classifiers.resnets import resnet18, resnet18_cifar, resnet50, resnet50_cifar, wide_resnet
 from robsynth.config import ARCHITECTURES
 from robsynth.errors import RequestError
+from robsynth.machine import CPU
 from robsynth.randomness import generator
 
-# Each is called with the number of channels and the settings that config.ARCHITECTURES names.
-NETWORKS: dict[str, Callable[..., tuple[nn.Module, int]]] = {
-    "compact": compact,
-    "residual": residual,
-    "resnet18_cifar": resnet18_cifar,
-    "resnet50_cifar": resnet50_cifar,
-    "resnet18": resnet18,
-    "resnet50": resnet50,
-    "wide_resnet": wide_resnet,
-}
+# Called with the number of channels and the settings that it reads; gives features and their number.
+Build = Callable[..., tuple[nn.Module, int]]
+NETWORKS: dict[str, Build] = {}
+
+
+def register_network(name: str, build: Build, reads: Sequence[str] = ()) -> None:
+    """Let a configuration name a network as its `arch`.
+
+    ``build(channels, **settings)`` gives a module that maps normalised images (N, channels, H, W) to features
+    (N, D, h, w) before their last ReLU, and D. `reads` are the settings that it is given, of widths, depth and widen.
+
+    Raises
+    ------
+    RequestError
+        If the name is taken, or no word.
+    """
+    ARCHITECTURES.provide(name, build, NETWORKS, tuple(reads))
+
+
+register_network("compact", compact, ["widths"])
+register_network("residual", residual, ["widths"])
+register_network("resnet18_cifar", resnet18_cifar)
+register_network("resnet50_cifar", resnet50_cifar)
+register_network("resnet18", resnet18)
+register_network("resnet50", resnet50)
+register_network("wide_resnet", wide_resnet, ["depth", "widen"])
 
 
 def build_classifier(
@@ -54,8 +71,10 @@ def save_classifier(
     save_checkpoint(path, network, "classifier", {**about, **statistics}, half, extra)
 
 
-def load_classifier(path: str | Path, key: str = "checkpoint") -> tuple[Classifier, dict[str, Any]]:
-    """A trained classifier in evaluation mode, and what its checkpoint says about it."""
+def load_classifier(
+    path: str | Path, key: str = "checkpoint", device: torch.device = CPU
+) -> tuple[Classifier, dict[str, Any]]:
+    """A trained classifier in evaluation mode on a device, and what its checkpoint says about it."""
     kind, tensors, about = read_checkpoint(path, key)
     if kind != "classifier":
         raise RequestError(f"{key}: {path} holds a {kind}, allowed: a classifier")
@@ -67,4 +86,4 @@ def load_classifier(path: str | Path, key: str = "checkpoint") -> tuple[Classifi
         network.load_state_dict(tensors)
     except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
         raise RequestError(f"{key}: {path}: weights and description do not fit ({error})") from None
-    return network.eval(), about
+    return network.to(device).eval(), about

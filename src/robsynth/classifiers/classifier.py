@@ -28,6 +28,11 @@ class AnyClassifier(nn.Module, ABC):
     def classes(self) -> int:
         return self.head.out_features
 
+    @property
+    def device(self) -> torch.device:
+        """Where it was opened; whoever works with it brings images there."""
+        return self.head.weight.device
+
     @abstractmethod
     def representation(self, x: Tensor, fake: bool = False) -> Tensor:
         """R(x): the penultimate features (N, D); `fake` replaces the last ReLU by `fake_relu`."""

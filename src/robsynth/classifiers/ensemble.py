@@ -15,13 +15,15 @@ class Ensemble(AnyClassifier):
     Raises
     ------
     RequestError
-        If they differ in the number of classes.
+        If they differ in the number of classes, or were opened on several devices.
     """
 
     def __init__(self, networks: Sequence[AnyClassifier]) -> None:
         super().__init__()
         if len(counts := {network.classes for network in networks}) != 1:
             raise RequestError(f"ensemble: found networks of {sorted(counts)} classes, allowed: one number for all")
+        if len(devices := {str(network.device) for network in networks}) != 1:
+            raise RequestError(f"ensemble: found networks on {' and '.join(sorted(devices))}, allowed: one device")
         self.networks = nn.ModuleList(networks)
         self.first = networks[0]
         self.head = self.first.head

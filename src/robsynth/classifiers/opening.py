@@ -2,14 +2,18 @@
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from robsynth.classifiers.authors import fill, read_weights
 from robsynth.classifiers.building import build_classifier, load_classifier
 from robsynth.classifiers.classifier import AnyClassifier, Classifier
 from robsynth.config import ARCHITECTURES, FOREIGN, Network
 from robsynth.errors import RequestError
+from robsynth.machine import CPU
 
 BUNDLES = Path(__file__).parents[1] / "bundles"
 
@@ -24,14 +28,24 @@ def find_checkpoint(name: str, key: str = "checkpoint") -> Path:
     return Path(name)
 
 
+@dataclass(frozen=True)
+class ImageSpec:
+    """The images that a classifier is for: of which data set, classes, shape (C, H, W) and normalisation."""
+
+    dataset: str
+    label_names: Sequence[str]
+    shape: tuple[int, int, int]
+    mean: Sequence[float]
+    std: Sequence[float]
+
+
 def open_classifier(
-    settings: Network, dataset: str, label_names: Sequence[str], shape: Sequence[int], mean: Sequence[float],
-    std: Sequence[float], key: str = "classifier",
-) -> tuple[AnyClassifier, dict[str, Any]]:  # fmt: skip
-    """A trained classifier in evaluation mode, for a data set of these classes and images, and what it is.
+    settings: Network, images: ImageSpec, key: str = "classifier", device: torch.device = CPU
+) -> tuple[AnyClassifier, dict[str, Any]]:
+    """A trained classifier in evaluation mode on a device, for these images, and what it is.
 
     Of our own checkpoints network and description are the file's. Others have the network that `settings` describe
-    and the normalisation of the file, or else `mean` and `std`. Nothing that is read is executed.
+    and the normalisation of the file, or else that of `images`. Nothing that is read is executed.
 
     Raises
     ------
@@ -43,47 +57,45 @@ def open_classifier(
     if settings.arch in FOREIGN:
         from robsynth.classifiers.zoo import open_foreign
 
-        foreign, source = open_foreign(settings, dataset, shape)
-        _check_classes(f"{key}.model: {settings.model}", foreign.classes, label_names, dataset)
-        return foreign.eval(), _describe(settings, dataset, label_names, shape, source)
+        foreign, source = open_foreign(settings, images.dataset, images.shape)
+        _check_classes(f"{key}.model: {settings.model}", foreign.classes, images)
+        return foreign.to(device).eval(), _describe(settings, images, source)
     if settings.checkpoint is None:
         raise RequestError(f"{key}.checkpoint: none given, allowed: a file, or a bundle's name")
     path = find_checkpoint(settings.checkpoint, f"{key}.checkpoint")
     if is_safetensors(path):
-        network, about = load_classifier(path, f"{key}.checkpoint")
-        _check_classes(f"{key}.checkpoint: {path}", network.classes, label_names, dataset)
+        network, about = load_classifier(path, f"{key}.checkpoint", device)
+        _check_classes(f"{key}.checkpoint: {path}", network.classes, images)
         return network, about
-    return import_classifier(path, settings, dataset, label_names, shape, mean, std, f"{key}.checkpoint")
+    network, about = import_classifier(path, settings, images, f"{key}.checkpoint")
+    return network.to(device), about
 
 
 def import_classifier(
-    path: Path, settings: Network, dataset: str, label_names: Sequence[str], shape: Sequence[int],
-    mean: Sequence[float], std: Sequence[float], key: str = "checkpoint", trust: bool = False,
-) -> tuple[Classifier, dict[str, Any]]:  # fmt: skip
+    path: Path, settings: Network, images: ImageSpec, key: str = "checkpoint", trust: bool = False
+) -> tuple[Classifier, dict[str, Any]]:
     """A classifier from a file of the authors' library, or of bare weights, as `open_classifier` gives it.
 
     With `trust` what code is in the file is executed.
     """
     if settings.arch in FOREIGN:
         raise RequestError(f"classifier.arch: {settings.arch} has no files to read, allowed: a network of this package")
-    command = (f"robsynth convert checkpoint={shlex.quote(str(path))} classifier={settings.arch} dataset={dataset} "
-               f"out={shlex.quote(f'{path}.safetensors')} trust=true")  # fmt: skip
+    command = (f"robsynth convert checkpoint={shlex.quote(str(path))} classifier={settings.arch} "
+               f"dataset={images.dataset} out={shlex.quote(f'{path}.safetensors')} trust=true")  # fmt: skip
     weights = read_weights(path, command, key, trust)
     if weights.classes is not None:
-        _check_classes(f"{key}: {path}", weights.classes, label_names, dataset)
+        _check_classes(f"{key}: {path}", weights.classes, images)
     network = build_classifier(
-        settings.arch, settings.widths, shape[0], len(label_names), weights.mean or mean, weights.std or std,
-        depth=settings.depth, widen=settings.widen,
+        settings.arch, settings.widths, images.shape[0], len(images.label_names), weights.mean or images.mean,
+        weights.std or images.std, depth=settings.depth, widen=settings.widen,
     )  # fmt: skip
     fill(network, weights, f"{key}: {path} is no {settings.arch}")
-    return network.eval(), _describe(settings, dataset, label_names, shape, path.name)
+    return network.eval(), _describe(settings, images, path.name)
 
 
-def _describe(
-    settings: Network, dataset: str, label_names: Sequence[str], shape: Sequence[int], source: str
-) -> dict[str, Any]:
-    return {**architecture(settings), "dataset": dataset, "label_names": list(label_names), "shape": list(shape),
-            "channels": shape[0], "source": source}  # fmt: skip
+def _describe(settings: Network, images: ImageSpec, source: str) -> dict[str, Any]:
+    return {**architecture(settings), "dataset": images.dataset, "label_names": list(images.label_names),
+            "shape": list(images.shape), "channels": images.shape[0], "source": source}  # fmt: skip
 
 
 def architecture(settings: Network) -> dict[str, Any]:
@@ -99,6 +111,8 @@ def is_safetensors(path: Path) -> bool:
         return file.read(9)[8:] == b"{"
 
 
-def _check_classes(what: str, classes: int, label_names: Sequence[str], dataset: str) -> None:
-    if classes != len(label_names):
-        raise RequestError(f"{what} has {classes} classes, allowed: {len(label_names)}, as dataset={dataset}")
+def _check_classes(what: str, classes: int, images: ImageSpec) -> None:
+    if classes != len(images.label_names):
+        raise RequestError(
+            f"{what} has {classes} classes, allowed: {len(images.label_names)}, as dataset={images.dataset}"
+        )

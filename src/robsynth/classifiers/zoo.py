@@ -40,7 +40,7 @@ class _ReluCalls(TorchFunctionMode):
 
 
 class Foreign(AnyClassifier):
-    """A classifier of another library, for images of `shape` (C, H, W).
+    """A classifier of another library, for images of `shape` (C, H, W), where that library's network lies.
 
     Its head is the last linear layer that it calls with as many outputs as it has logits, its representation that
     layer's input. The logits are its own, which may be more than that head (a mean of two, for one). `fake` replaces
@@ -60,14 +60,15 @@ class Foreign(AnyClassifier):
         if len(mean) not in (1, shape[0]):  # It would be stretched over the channels silently.
             raise RequestError(f"classifier.model: it takes images of {len(mean)} channels, found {shape[0]}")
         self.network = network.eval()
-        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
+        device = next(network.parameters()).device
+        self.register_buffer("mean", torch.tensor(mean, device=device).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(std, device=device).view(1, -1, 1, 1))
         called: list[nn.Linear] = []
         hooks = [module.register_forward_hook(lambda module, *_: called.append(module))
                  for module in network.modules() if isinstance(module, nn.Linear)]  # fmt: skip
         try:
             with torch.no_grad(), _ReluCalls() as relus:
-                logits = self.network(self._normalised(torch.full((1, *shape), 0.5)))
+                logits = self.network(self._normalised(torch.full((1, *shape), 0.5, device=device)))
         except (RuntimeError, ValueError, AssertionError, IndexError) as error:
             raise RequestError(
                 f"classifier.model: it does not take images of {'x'.join(map(str, shape))} ({error}); "

@@ -1,7 +1,7 @@
 from pathlib import Path
 from typing import Any
 
-from robsynth.classifiers import find_checkpoint, import_classifier, is_safetensors, save_classifier
+from robsynth.classifiers import ImageSpec, find_checkpoint, import_classifier, is_safetensors, save_classifier
 from robsynth.config import ConvertConfig
 from robsynth.data import load_data
 from robsynth.data.normalisation import normalisation
@@ -22,15 +22,13 @@ def run(config: ConvertConfig) -> dict[str, Any]:
     if out.exists():
         raise RequestError(f"out: {out} exists, allowed: a new file")
     data = load_data(config.dataset)
-    mean, std = normalisation(data, config.dataset)
+    images = ImageSpec(data.name, data.label_names, data.shape, *normalisation(data, config.dataset))
     if config.trust:
         say(
             f"trust=true: opening {path} executes whatever code is in it, with all your rights. "
             "You trust everyone who could have changed this file; the file that is written holds tensors only."
         )
-    network, about = import_classifier(
-        path, config.classifier, data.name, data.label_names, data.shape, mean, std, trust=config.trust
-    )
+    network, about = import_classifier(path, config.classifier, images, trust=config.trust)
     save_classifier(out, network, about, half=config.half)
     card, _ = describe_copy(out, path)
     return {"checkpoint": str(out), "sha1": file_sha1(out), "card": str(card)}

@@ -1,114 +1,129 @@
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from robsynth import processes
-from robsynth.classifiers import find_checkpoint, open_classifier
+from robsynth.classifiers import open_classifier
 from robsynth.config import EvaluateConfig
-from robsynth.data import DataSet, load_data
-from robsynth.data.normalisation import normalisation
+from robsynth.data import DataSet
 from robsynth.errors import RequestError
-from robsynth.files import file_sha1
-from robsynth.lab.measuring import as_result, open_evaluation
-from robsynth.lab.reproduce import make_record
-from robsynth.lab.run import Run
-from robsynth.machine import resolve_device, resolve_precision
-from robsynth.metrics.accuracy import check_classes, measure_accuracy, named_threat
+from robsynth.lab.context import Context, Result, open_context
+from robsynth.lab.listening import Listener
+from robsynth.lab.runner import Cost, Stage, run_stages
+from robsynth.lab.sizes import sizes_of
+from robsynth.lab.stages.measuring import evaluation, open_judge, reference_features, through
+from robsynth.lab.stages.results import as_result
+from robsynth.metrics.accuracy import accuracy_passes, check_classes, measure_accuracy, named_threat
+from robsynth.metrics.evaluate import Evaluation, images_through
 from robsynth.metrics.exported import Exported, load_statistics
-from robsynth.metrics.extractors import load_plugins
 from robsynth.metrics.robustness import open_attacks
 from robsynth.progress import say
 from robsynth.records.figures import METRICS
-from robsynth.reports import render
-from robsynth.samples import Samples, WithLabels, inspect, open_samples
+from robsynth.records.record import Record
+from robsynth.samples import Samples, WithLabels, open_samples
 
 
-def run(config: EvaluateConfig) -> dict[str, Any]:
+def run(config: EvaluateConfig, listener: Listener | None = None) -> dict[str, Any]:
     """Samples of any origin, or a classifier, against a data set; what was measured before is not measured again."""
-    device = resolve_device(config.device)
+    context = open_context("evaluate", config, listener)
     if config.has_classifier:
-        return _measure_classifier(config, device)
-    if config.samples is None:
+        _look_at_classifier(context)
+    else:
+        _look_at_samples(context)
+    return run_stages(context, stages(context), answer)
+
+
+def stages(context: Context) -> list[Stage]:
+    if context.config.has_classifier:
+        return [Stage("measure", _measure_classifier, _cost_of_classifier)]
+    return [
+        *([] if context.config.statistics else [reference_features(context, len(_samples(context)))]),
+        Stage("measure", _measure_samples, _cost_of_samples),
+    ]
+
+
+def _samples(context: Context) -> Samples:
+    place = context.config.samples
+    if place is None:
         raise RequestError(
             "samples: none given, allowed: a sample store, a folder of images, an .npz or .npy file, fidelity:NAME, "
             "or a classifier instead by checkpoint=FILE"
         )
-    return _measure_samples(config, config.samples, device)
+    return context.kept("samples", lambda: open_samples(place))
 
 
-def _measure_samples(config: EvaluateConfig, place: str, device: torch.device) -> dict[str, Any]:
-    precision = resolve_precision(config.precision, device)
-    reference = processes.first_then_others(lambda: _reference(config))
-    data, exported = (None, reference) if isinstance(reference, Exported) else (reference, None)
-    load_plugins(config.metrics.plugins)
-    samples = open_samples(place)
-    judge = Path(config.judge) if config.judge else None
-    evaluation = open_evaluation(config.metrics, device, precision, data, exported, judge)
-    samples = _labelled(samples, data)
-    looked_at = inspect(samples)
-    content = {"samples": [*looked_at.digests, looked_at.about], "precision": precision,
-               "reference": reference.fingerprint}  # fmt: skip
-    about = reference.as_data() if isinstance(reference, Exported) else reference
-
-    def work() -> dict[str, Any]:
-        return as_result(evaluation.measure(Path(place).name, samples), evaluation.warnings)
-
-    return _measured(config, Run("evaluate", config, content), work, about, device, precision)
+def _look_at_samples(context: Context) -> None:
+    """Open all that is needed, refuse what does not fit, and know the run by what is measured."""
+    config, samples = context.config, _samples(context)
+    reference = processes.first_then_others(lambda: _reference(context))
+    if config.judge and isinstance(reference, Exported):
+        raise RequestError("judge: it needs the data set whose classes it knows; allowed: reference=NAME")
+    judge = open_judge(context, config.judge) if config.judge else None
+    made = Evaluation(config.metrics, context.machine, reference, judge)
+    context.shared |= {"evaluation": made, "samples": _labelled(samples, reference)}
+    looked_at = context.shared["samples"].inspection
+    context.depends |= {"samples": [*looked_at.digests, looked_at.about], "reference": reference.fingerprint}
 
 
-def _measure_classifier(config: EvaluateConfig, device: torch.device) -> dict[str, Any]:
-    open_attacks(config.metrics.attacks)
-    data, named = processes.first_then_others(lambda: load_data(config.reference)), config.classifier
-    mean, std = normalisation(data, config.reference)
-    network, about = open_classifier(named, data.name, data.label_names, data.shape, mean, std)
-    check_classes(about, data, "reference")
-    threat = named_threat(config.norm, config.metrics, about)
-    file = named.checkpoint and find_checkpoint(named.checkpoint)
-    subject = str(Path(named.checkpoint or "").stem or named.model)
-    content = {"classifier": file_sha1(file) if file else about["source"], "data": data.fingerprint}
-    this = Run("evaluate", config, content)
-
-    def work() -> dict[str, Any]:
-        kept = this.directory / "accuracy"
-        return as_result(*measure_accuracy(subject, network, data, threat, config.metrics, config.seed, device, kept))
-
-    return _measured(config, this, work, data, device, "fp32")
+def _reference(context: Context) -> DataSet | Exported:
+    return load_statistics(context.config.statistics) if context.config.statistics else context.data
 
 
-def _measured(
-    config: EvaluateConfig, this: Run, work: Callable[[], dict[str, Any]], about: DataSet | dict[str, Any],
-    device: torch.device, precision: str,
-) -> dict[str, Any]:  # fmt: skip
-    """Measure, once in the run's life, and leave record and report."""
-    with this.tracking(config) as tracking:
-        result = this.stage("measure", work)
-
-        def finish() -> dict[str, str]:
-            record = make_record(this, "evaluate", config, about, device, precision, {}, [])
-            path = record.save(this.directory)
-            tracking.record(record)
-            _show(record.figures)
-            written = render(this.directory, this.directory / "report")
-            return {"record": str(path), "report": str(written["page"])}
-
-        return {"figures": result["figures"], "protocols": result["protocols"], **processes.once(finish)}
-
-
-def _reference(config: EvaluateConfig) -> DataSet | Exported:
-    return load_statistics(config.statistics) if config.statistics else load_data(config.reference)
-
-
-def _labelled(samples: Samples, data: DataSet | None) -> Samples:
+def _labelled(samples: Samples, reference: DataSet | Exported) -> Samples:
     """Samples with the classes that their folders are named after, if they are."""
-    if data is None or samples.wanted is not None or samples.folder_labels is None:
+    if isinstance(reference, Exported) or samples.wanted is not None or samples.folder_labels is None:
         return samples
-    numbers = {name: number for number, name in enumerate(data.label_names)}
+    numbers = {name: number for number, name in enumerate(reference.label_names)}
     if not set(samples.folder_labels) <= set(numbers):
         return samples
     return WithLabels(samples, np.array([numbers[name] for name in samples.folder_labels]))
+
+
+def _measure_samples(context: Context) -> Result:
+    measured, reference = evaluation(context), _reference(context)
+    figures = measured.measure(Path(context.config.samples).name, _samples(context))
+    data = {"data": reference.as_data()} if isinstance(reference, Exported) else {}
+    return {**as_result(figures, measured.warnings), **data}
+
+
+def _cost_of_samples(context: Context) -> Cost:
+    config = context.config
+    return through(images_through(config.metrics, context.machine, len(_samples(context)), config.judge is not None))
+
+
+def _look_at_classifier(context: Context) -> None:
+    config = context.config
+    open_attacks(config.metrics.attacks)
+    data = processes.first_then_others(lambda: context.data)
+    # Accuracies are those of float32.
+    context.machine = replace(context.machine, precision="fp32")
+    network, about = open_classifier(config.classifier, context.images, device=context.machine.device)
+    check_classes(about, data, "reference")
+    threat = named_threat(config.norm, config.metrics, about)
+    context.shared |= {"classifier": network, "threat": threat}
+    context.depends |= {"classifier": about.get("source"), "data": data.fingerprint}
+
+
+def _measure_classifier(context: Context) -> Result:
+    config, network, threat = context.config, context.shared["classifier"], context.shared["threat"]
+    subject = str(Path(config.classifier.checkpoint or "").stem or config.classifier.model)
+    kept = context.directory / "accuracy"
+    return as_result(*measure_accuracy(subject, network, context.data, threat, config.metrics, context.seed, kept))
+
+
+def _cost_of_classifier(context: Context) -> Cost:
+    config, test = context.config, sizes_of(context).test
+    count = min(config.metrics.accuracy_count or test, test)
+    threat = context.shared.get("threat") or named_threat(config.norm, config.metrics, {})
+    return Cost(f"{count} images", {"classifier": accuracy_passes(config.metrics, threat, count)}, count)
+
+
+def answer(context: Context, record: Record, written: dict[str, str]) -> dict[str, Any]:
+    _show(record.figures)
+    return {"figures": record.figures, "protocols": record.protocols, "record": written["record"],
+            "report": written["page"]}  # fmt: skip
 
 
 def _show(figures: list[dict[str, Any]]) -> None:

@@ -1,8 +1,8 @@
 """How many processes a run has, and where."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from robsynth.config.fields import choice
+from robsynth.config.fields import choice, number
 from robsynth.errors import RequestError
 
 # Trainers that are a device.
@@ -11,17 +11,14 @@ DEVICES = {"cpu": "cpu", "gpu": "cuda"}
 
 @dataclass
 class Trainer:
-    """The processes of a run; none of it changes a result.
+    """The processes of a run; none of it changes a result."""
 
-    "auto" is one process on the device that `device` says, "cpu" and "gpu" one on theirs. "ddp" starts several
-    `processes` on this machine: one a GPU, or two on the CPU, unless told. "multinode" is any number on any number of
-    machines, which torchrun or srun started. `threads` are the CPU threads of each; the cores are divided by the
-    processes otherwise.
-    """
-
-    name: str = choice("auto", "cpu", "gpu", "ddp", "multinode", default="auto")
-    processes: int | None = field(default=None, metadata={"least": 1})
-    threads: int | None = field(default=None, metadata={"least": 1})
+    name: str = choice(
+        ("auto", "cpu", "gpu", "ddp", "multinode"), default="auto",
+        help="one process where device= says, on the CPU or a GPU; several on this machine; those of torchrun or srun",
+    )  # fmt: skip
+    processes: int | None = number(least=1, default=None, help="of ddp: one a GPU, or two on the CPU, unless given")
+    threads: int | None = number(least=1, default=None, help="CPU threads of each process: its share of the cores")
 
     def check(self, prefix: str) -> None:
         """Refuse a number of processes where others decide it."""

@@ -1,9 +1,9 @@
 """What is measured, and where a run is logged."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from robsynth.config.fields import choice, number
+from robsynth.config.fields import choice, number, setting
 from robsynth.errors import RequestError
 
 # What attacks a classifier: so many steps of PGD, from so many random starts; or AutoAttack.
@@ -11,32 +11,28 @@ ATTACK = re.compile(r"pgd(?P<steps>[1-9]\d*)(?:x(?P<restarts>[1-9]\d*))?|autoatt
 
 
 @dataclass
-class Samples:
-    count: int = number(least=1)
-    batch_size: int = number(least=1)
+class SampleSettings:
+    """How many images a task makes."""
+
+    count: int = number(least=1, help="how many images")
+    batch_size: int = number(least=1, help="how many at a time; does not change the images")
 
 
 @dataclass
 class Metrics:
-    """What is measured: sets of images under `protocols` (names as in metrics/protocols.py), classifiers by `attacks`.
+    """What is measured: sets of images under protocols, classifiers by attacks beside their clean accuracy."""
 
-    Beside its clean accuracy a classifier has one under each of `attacks` (names as in metrics/robustness.py) in the
-    ball that it was trained for, and along a curve in those of `attack_eps`; without
-    attacks there is neither.
-
-    `resamples` is the number of bootstrap resamples of an interval, 0 for none. `plugins` are modules to import that
-    register extractors of one's own.
-    """
-
-    protocols: list[str] = field(default_factory=list, metadata={"empty": True})
-    resamples: int = number(least=0)
-    attacks: list[str] = field(default_factory=list, metadata={"empty": True})
-    attack_eps: list[float] = field(default_factory=list, metadata={"above": 0, "empty": True})
-    # Of how many test images accuracy is measured; of all without a number.
-    accuracy_count: int | None = field(default=None, metadata={"least": 1})
-    # A file, or "download".
-    inception_weights: str | None = None
-    plugins: list[str] = field(default_factory=list, metadata={"empty": True})
+    protocols: list[str] = setting(
+        list,
+        help="METRIC[COUNT][_SPLIT[COUNT]] with METRIC one of fid, fid_infinity, class_fid, kid, is, precision_recall, "
+        "density_coverage, memorised; then _SUBSETSxSIZE, _Nsplits, _kN, _clean or _torchmetrics (resizes), "
+        "_EXTRACTOR, _bf16 or _fast: fid50k_train, is50k, kid_train2000_50x250, is_efficientnet_lite0",
+    )
+    resamples: int = number(least=0, help="bootstrap resamples of an interval, 0 for none")
+    attacks: list[str] = setting(list, help="pgdSTEPS, pgdSTEPSxRESTARTS, autoattack (pip install 'robsynth[attacks]')")
+    attack_eps: list[float] = number(above=0, default=list, help="radii of a robustness curve; pixels in [0, 1]")
+    accuracy_count: int | None = number(least=1, default=None, help="the first so many test images; all unless given")
+    inception_weights: str | None = setting(None, help="a file, or download, for the Inception Score")
 
     def check(self, prefix: str) -> None:
         """Refuse attacks that do not exist."""
@@ -50,21 +46,21 @@ class Metrics:
 
 @dataclass
 class Curves:
-    """Generation along one setting: at each number of steps and at each eps, of `count` images."""
+    """Generation along one setting, the others as they are."""
 
-    steps: list[int] = field(default_factory=list, metadata={"least": 1, "empty": True})
-    eps: list[float] = field(default_factory=list, metadata={"above": 0, "empty": True})
-    count: int = number(least=1)
+    steps: list[int] = number(least=1, default=list, help="generation measured at each of these numbers of steps")
+    eps: list[float] = number(above=0, default=list, help="and in each of these balls")
+    count: int = number(least=1, help="of how many images")
 
 
 @dataclass
-class Tracker:
-    """Where a run is logged besides its record; the rest is W&B's, where "auto" is online if there is an account."""
+class TrackerSettings:
+    """Where a run is logged besides its record."""
 
-    name: str = choice("wandb", "tensorboard", "csv", "none")
-    project: str = "robsynth"
-    group: str | None = None
-    mode: str = choice("auto", "offline", "online", default="auto")
+    name: str = choice(("wandb", "tensorboard", "csv", "none"), help="who keeps the log")
+    project: str = setting("robsynth", help="W&B's")
+    group: str | None = setting(None, help="W&B's: what keeps several runs together")
+    mode: str = choice(("auto", "offline", "online"), default="auto", help="W&B's; auto: online if there is an account")
 
     def check(self, prefix: str) -> None:
         """Refuse a server where there is none."""

@@ -1,63 +1,41 @@
 """Which images, and which network."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from robsynth.config.fields import choice
+from robsynth.config.fields import choice, number, setting
+from robsynth.config.registry import ARCHITECTURES, FOREIGN
 from robsynth.errors import RequestError
 
 
 @dataclass
 class Dataset:
-    """Which images. `root` and `hub` name the source, which is found by the data set's name without them.
+    """Which images, in which size and how normalised."""
 
-    `classes` picks some by name, in that order; `size` is the side in pixels to which images are brought
-    (their own unless given); `mean` and `std` are the classifier's normalisation (the training split's own
-    unless given).
-    """
-
-    name: str = "???"
-    root: str | None = None
-    hub: str | None = None
-    download: bool = True
-    size: int | None = field(default=None, metadata={"least": 8})
-    classes: list[str] | None = None
-    mean: list[float] | None = field(default=None, metadata={"least": 0, "most": 1})
-    std: list[float] | None = field(default=None, metadata={"above": 0})
-    validation: int | None = field(default=None, metadata={"least": 1})
-
-
-# Each network, and the settings that it is built from; the last three bring their own weights.
-ARCHITECTURES: dict[str, tuple[str, ...]] = {
-    "compact": ("widths",),
-    "residual": ("widths",),
-    "resnet18_cifar": (),
-    "resnet50_cifar": (),
-    "resnet18": (),
-    "resnet50": (),
-    "wide_resnet": ("depth", "widen"),
-    "timm": ("model",),
-    "torchvision": ("model",),
-    "robustbench": ("model", "threat"),
-}
-
-
-FOREIGN = ("timm", "torchvision", "robustbench")
+    name: str = setting(help="the data set")
+    root: str | None = setting(None, help="a directory that holds it; looked for by name unless given (see doctor)")
+    hub: str | None = setting(None, help="a data set of the Hugging Face hub to take instead")
+    download: bool = setting(True, help="whether to fetch what is not here")
+    size: int | None = number(least=8, default=None, help="side in pixels to which images are brought")
+    classes: list[str] | None = setting(None, some=True, help="some of its classes by name, in this order")
+    mean: list[float] | None = number(
+        least=0, most=1, default=None, some=True,
+        help="of each channel in [0, 1], for the classifier's normalisation; the training split's unless given",
+    )  # fmt: skip
+    std: list[float] | None = number(above=0, default=None, some=True, help="the deviations, as mean")
+    validation: int | None = number(least=1, default=None, help="so many last training images as the test images")
 
 
 @dataclass
 class Network:
-    """A network to train, or with a `checkpoint` a trained one: a file, or the name of a bundle in this package.
+    """A network to train, or with a checkpoint a trained one."""
 
-    `model` is a name in the library that `arch` names, `threat` the threat model that RobustBench lists it under.
-    """
-
-    arch: str = choice(*ARCHITECTURES)
-    widths: list[int] = field(default_factory=list, metadata={"least": 1, "empty": True})
-    depth: int | None = field(default=None, metadata={"least": 10})
-    widen: int | None = field(default=None, metadata={"least": 1})
-    checkpoint: str | None = None
-    model: str | None = None
-    threat: str | None = field(default=None, metadata={"allowed": ("Linf", "L2", "corruptions")})
+    arch: str = choice(ARCHITECTURES, help="its architecture")
+    widths: list[int] = number(least=1, default=list, help="channels of each stage (compact, residual)")
+    depth: int | None = number(least=10, default=None, help="layers, 6 n + 4 (wide_resnet)")
+    widen: int | None = number(least=1, default=None, help="factor of the channels (wide_resnet)")
+    checkpoint: str | None = setting(None, help="a trained one: a file, or the name of one that ships with robsynth")
+    model: str | None = setting(None, help="its name in the library (timm, torchvision, robustbench)")
+    threat: str | None = choice(("Linf", "L2", "corruptions"), default=None, help="RobustBench's threat model")
 
     def check(self, prefix: str) -> None:
         """Refuse settings that `arch` lacks or does not read."""

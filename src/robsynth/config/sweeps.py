@@ -1,25 +1,20 @@
 """Sweeps: which settings are tried, what is best among them, and where the jobs run."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from robsynth.config.fields import choice
+from robsynth.config.fields import choice, number, setting
 from robsynth.errors import RequestError
 
 
 @dataclass
 class Pruning:
-    """Which trials of a TPE sweep are ended early: those worse than the median of the finished ones at the same point.
+    """Which trials of a TPE sweep are ended early: those worse than the median of the finished ones at that point."""
 
-    Compared is `history`, a column of the classifier's training after every epoch, or the objective's metric of the
-    first so many `images` of the objective's task while they are being made. No trial is pruned before `startup`
-    trials have finished, nor before epoch or image `warmup`.
-    """
-
-    name: str = choice("none", "median", default="none")
-    history: str | None = None
-    images: list[int] = field(default_factory=list, metadata={"least": 2, "empty": True})
-    startup: int = field(default=5, metadata={"least": 1})
-    warmup: int = field(default=0, metadata={"least": 0})
+    name: str = choice(("none", "median"), default="none", help="what ends trials of TPE early")
+    history: str | None = setting(None, help="compared: a column of the training's history, e.g. held_out_accuracy")
+    images: list[int] = number(least=2, default=list, help="or the objective of so many first images of its task")
+    startup: int = number(least=1, default=5, help="how many trials have to finish first")
+    warmup: int = number(least=0, default=0, help="the first epoch or image at which one may end")
 
     def check(self, prefix: str) -> None:
         """Refuse a pruner with nothing, or with two things, to look at."""
@@ -34,26 +29,19 @@ class Pruning:
 
 @dataclass
 class Sweep:
-    """Many runs of `command` and their comparison.
+    """Many runs of one command and their comparison."""
 
-    `params` has the values of each key in Hydra's words: `a,b,c`, `choice(a,b,c)`, `range(1,10)` and for TPE
-    `interval(0.1,1)`, `tag(log,interval(0.1,1))`. `words` are what all jobs have in common. `prepare` are trainings
-    that all jobs use: the words of `robsynth train` under a name, which stands as `{NAME}` in `words` for the path
-    of the trained classifier. The objective is a figure of the jobs' records, `figures` what is shown beside it:
-    [SUBJECT/]METRIC[/PROTOCOL].
-    """
-
-    name: str = "???"
-    command: str = choice("reproduce", "train", default="reproduce")
-    sampler: str = choice("grid", "tpe", default="grid")
-    objective: str = "???"
-    figures: list[str] = field(default_factory=list, metadata={"empty": True})
-    params: dict[str, str] = field(default_factory=dict)
-    words: list[str] = field(default_factory=list, metadata={"empty": True})
-    prepare: dict[str, list[str]] = field(default_factory=dict)
-    trials: int | None = field(default=None, metadata={"least": 1})
-    seed: int = field(default=0, metadata={"least": 0})
-    pruning: Pruning = field(default_factory=Pruning)
+    name: str = setting(help="what it is called")
+    command: str = choice(("reproduce", "train"), default="reproduce", help="what the jobs run")
+    sampler: str = choice(("grid", "tpe"), default="grid", help="every combination, or by Optuna")
+    objective: str = setting(help="what is best: a figure of the jobs' records, [SUBJECT/]METRIC[/PROTOCOL]")
+    figures: list[str] = setting(list, help="figures shown beside it")
+    params: dict[str, str] = setting(dict, help="KEY=a,b,c or range(1,9); TPE's interval(0,1), tag(log,interval(..))")
+    words: list[str] = setting(list, help="what all jobs have in common, for short KEY=VALUE")
+    prepare: dict[str, list[str]] = setting(dict, help="words of a `robsynth train` first; {NAME} in words is its file")
+    trials: int | None = number(least=1, default=None, help="how many, of TPE")
+    seed: int = number(least=0, default=0, help="of TPE")
+    pruning: Pruning = setting(Pruning, help="which trials are ended early")
 
     def check(self, prefix: str) -> None:
         """Refuse what a grid does not read, and a TPE sweep without an end."""
@@ -77,20 +65,17 @@ READS: dict[str, tuple[str, ...]] = {
 
 @dataclass
 class Launcher:
-    """Where a sweep's jobs run, and how many at once; the rest is what each job asks for.
+    """Where a sweep's jobs run."""
 
-    `minutes` is a job's time limit, `address` a Ray cluster's; without one Ray starts a cluster of this machine.
-    """
-
-    name: str = choice(*READS)
-    jobs: int = field(default=1, metadata={"least": 1})
-    cpus: int | None = field(default=None, metadata={"least": 1})
-    gpus: int | None = field(default=None, metadata={"least": 1})
-    memory_gb: int | None = field(default=None, metadata={"least": 1})
-    minutes: int | None = field(default=None, metadata={"least": 1})
-    partition: str | None = None
-    account: str | None = None
-    address: str | None = None
+    name: str = choice(READS, help="one after the other, or several at once by who")
+    jobs: int = number(least=1, default=1, help="how many at once")
+    cpus: int | None = number(least=1, default=None, help="of each job (Slurm, Ray)")
+    gpus: int | None = number(least=1, default=None, help="of each job (Slurm, Ray)")
+    memory_gb: int | None = number(least=1, default=None, help="of each job (Slurm)")
+    minutes: int | None = number(least=1, default=None, help="a job's time limit (Slurm)")
+    partition: str | None = setting(None, help="Slurm's")
+    account: str | None = setting(None, help="Slurm's")
+    address: str | None = setting(None, help="a Ray cluster's; one of this machine is started unless given")
 
     def check(self, prefix: str) -> None:
         """Refuse settings that the launcher does not read."""
@@ -100,14 +85,3 @@ class Launcher:
                 raise RequestError(f"{prefix}{key}: found {value}, but {self.name} does not read it; allowed: none")
         if self.jobs > 1 and "jobs" not in READS[self.name]:
             raise RequestError(f"{prefix}jobs: found {self.jobs}, but {self.name} runs one after the other; allowed: 1")
-
-
-@dataclass
-class SweepConfig:
-    """`sweep`; every word of its command line that is no key of this is one for the jobs."""
-
-    out: str | None = None
-    force: bool = False
-    debug: bool = False
-    sweep: Sweep = field(default_factory=Sweep)
-    launcher: Launcher = field(default_factory=Launcher)

@@ -1,30 +1,30 @@
 """How networks are trained."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from robsynth.config.fields import choice, number
+from robsynth.config.fields import choice, number, setting
 from robsynth.config.networks import Network
+from robsynth.config.registry import NORMS
 from robsynth.errors import RequestError
 
 
 @dataclass
 class Adversary:
-    """What is done to a training batch; eps and step size in pixels of [0, 1].
+    """What is done to a training batch.
 
-    `method` is how the network is trained against it: "pgd" on what the attack finds (Madry et al., 2018), "free" with
-    every batch `replays` times and one backward pass for weights and images (Shafahi et al., 2019), "trades" on the
-    images, with `beta` times the divergence that the attack finds (Zhang et al., 2019).
+    By method: on what the attack finds (Madry et al., 2018); with one backward pass for weights and images (Shafahi et
+    al., 2019); on the images, with the divergence that the attack finds (Zhang et al., 2019).
     """
 
-    norm: str = choice("l2", "linf", "none")
-    eps: float = number(least=0)
-    steps: int = number(least=1)
-    step_size: float = number(above=0)
-    random_start: bool = False
-    keep: str = choice("best", "last", default="best")
-    method: str = choice("pgd", "free", "trades", default="pgd")
-    beta: float | None = field(default=None, metadata={"above": 0})
-    replays: int | None = field(default=None, metadata={"least": 1})
+    norm: str = choice(NORMS, help="of the ball; none: standard training")
+    eps: float = number(least=0, help="its radius; pixels in [0, 1]")
+    steps: int = number(least=1, help="of the attack")
+    step_size: float = number(above=0, help="length of one, in the norm")
+    random_start: bool = setting(False, help="whether it starts at random in the ball")
+    keep: str = choice(("best", "last"), default="best", help="which point of its path")
+    method: str = choice(("pgd", "free", "trades"), default="pgd", help="of adversarial training")
+    beta: float | None = number(above=0, default=None, help="weight of the divergence (trades)")
+    replays: int | None = number(least=1, default=None, help="how often each batch comes (free)")
 
     def check(self, prefix: str) -> None:
         """Refuse what the method lacks, or does not read."""
@@ -45,45 +45,35 @@ class Adversary:
 
 @dataclass
 class Augmentation:
-    """How a training batch is changed at random, image by image.
+    """How a training batch is changed at random, image by image."""
 
-    Shifts in pixels, colours by factors 1 +- `jitter`, rotations by up to `rotation` degrees, `lighting` the
-    deviation of the noise along the colours' principal axes (Krizhevsky et al., 2012).
-    """
-
-    shift: int = number(least=0)
-    flip: bool = False
-    jitter: float = field(default=0.0, metadata={"least": 0, "most": 1})
-    rotation: float = field(default=0.0, metadata={"least": 0})
-    lighting: float = field(default=0.0, metadata={"least": 0})
+    shift: int = number(least=0, help="up to so many pixels")
+    flip: bool = setting(False, help="whether left and right are exchanged")
+    jitter: float = number(least=0, most=1, default=0.0, help="colours by factors 1 +- this")
+    rotation: float = number(least=0, default=0.0, help="up to so many degrees")
+    lighting: float = number(least=0, default=0.0, help="deviation along the colours' axes (Krizhevsky et al., 2012)")
 
 
 @dataclass
 class Recipe:
-    """How a network is trained: by SGD, with the learning rate in one cycle or a tenth after each of `drops`.
+    """How a network is trained, by SGD."""
 
-    `ema` is the decay of the weights' moving average, of which the trained network is made; 0 for none.
-    `start` is a checkpoint to begin from; a head for other classes begins anew. `batch_size` counts what one step of
-    the optimiser sees, in all processes together and in `accumulate` parts one after the other. `held_out` training
-    images are kept aside, and the epoch that is best on them is kept; with none the last. A checkpoint to go on from
-    is written after every epoch, and every `save_every` steps.
-    """
-
-    epochs: int = number(least=1)
-    batch_size: int = number(least=2)
-    learning_rate: float = number(above=0)
-    momentum: float = number(least=0, most=1)
-    weight_decay: float = number(least=0)
-    schedule: str = choice("one_cycle", "steps")
-    drops: list[int] = field(default_factory=list, metadata={"least": 1, "empty": True})
-    ema: float = field(default=0.0, metadata={"least": 0, "most": 1})
-    augment: Augmentation = field(default_factory=Augmentation)
-    workers: int = field(default=0, metadata={"least": 0})
-    start: str | None = None
-    accumulate: int = field(default=1, metadata={"least": 1})
-    label_smoothing: float = field(default=0.0, metadata={"least": 0, "most": 0.9})
-    held_out: int = field(default=0, metadata={"least": 0})
-    save_every: int | None = field(default=None, metadata={"least": 1})
+    epochs: int = number(least=1, help="passes over the data")
+    batch_size: int = number(least=2, help="images of one step, in all processes and parts together")
+    learning_rate: float = number(above=0, help="the highest")
+    momentum: float = number(least=0, most=1, help="of SGD")
+    nesterov: bool = setting(False, help="whether it looks ahead (Nesterov); the authors' does not")
+    weight_decay: float = number(least=0, help="of SGD")
+    schedule: str = choice(("one_cycle", "steps"), help="of the learning rate: one cycle, or a tenth at each drop")
+    drops: list[int] = number(least=1, default=list, help="epochs after which it drops")
+    ema: float = number(least=0, most=1, default=0.0, help="decay of the weights' moving average; 0: the weights alone")
+    augment: Augmentation = setting(Augmentation, help="how images are changed at random")
+    workers: int = number(least=0, default=0, help="processes that load images")
+    start: str | None = setting(None, help="a checkpoint to begin from; a head for other classes begins anew")
+    accumulate: int = number(least=1, default=1, help="parts of a batch, one after the other")
+    label_smoothing: float = number(least=0, most=0.9, default=0.0, help="probability given to other classes")
+    held_out: int = number(least=0, default=0, help="training images that choose the epoch; 0: the last is kept")
+    save_every: int | None = number(least=1, default=None, help="steps between checkpoints within an epoch")
 
     def check(self, prefix: str) -> None:
         """Refuse a batch that does not come out even."""
@@ -94,24 +84,24 @@ class Recipe:
 
 @dataclass
 class Judge:
-    """A standard classifier that says what it sees; "none" does without. With a `checkpoint` none is trained."""
+    """A standard classifier that says what it sees."""
 
-    name: str = choice("residual", "none")
-    checkpoint: str | None = None
-    network: Network = field(default_factory=Network)
-    recipe: Recipe = field(default_factory=Recipe)
+    name: str = choice(("residual", "none"), help="none: do without")
+    checkpoint: str | None = setting(None, help="a trained one, instead of training")
+    network: Network = setting(Network, help="its network")
+    recipe: Recipe = setting(Recipe, help="its training")
 
 
 @dataclass
 class Baseline:
-    """A conditional WGAN-GP (Gulrajani et al., 2017)."""
+    """The rival: a conditional WGAN-GP (Gulrajani et al., 2017)."""
 
-    name: str = choice("wgan_gp", "none")
-    epochs: int = number(least=1)
-    batch_size: int = number(least=2)
-    critic_steps: int = number(least=1)
-    latent: int = number(least=1)
-    width: int = number(least=8)
-    learning_rate: float = number(above=0)
-    penalty: float = number(least=0)
-    ema: float = number(least=0, most=1)
+    name: str = choice(("wgan_gp", "none"), help="none: do without")
+    epochs: int = number(least=1, help="passes over the data")
+    batch_size: int = number(least=2, help="images of one step")
+    critic_steps: int = number(least=1, help="of the critic for one of the generator")
+    latent: int = number(least=1, help="dimensions of the noise")
+    width: int = number(least=8, help="channels of the first layer")
+    learning_rate: float = number(above=0, help="of Adam")
+    penalty: float = number(least=0, help="weight of the gradient penalty")
+    ema: float = number(least=0, most=1, help="decay of the generator's moving average")

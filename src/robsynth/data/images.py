@@ -3,11 +3,15 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
+
+# How many images are worked on at a time, and at most how many pixels, so that memory does not grow with their size.
+CHUNK, CHUNK_PIXELS = 250, 2**20
 
 
 class ImageSet(ABC):
@@ -55,8 +59,8 @@ class ImageSet(ABC):
         return (self.labels == label).nonzero()[:, 0]
 
     def chunks(self, indices: Tensor | None = None, size: int = 1000) -> Iterator[Tensor]:
-        """All images, or those with these numbers, a bounded number at a time: uint8 (n, C, H, W)."""
-        for part in (torch.arange(len(self)) if indices is None else indices).split(size):
+        """All images, or those with these numbers, a bounded number of images and pixels at a time: (n, C, H, W)."""
+        for part in (torch.arange(len(self)) if indices is None else indices).split(bounded(size, self.shape)):
             yield self.pixels(part)
 
     def head(self, count: int) -> "ImageSet":
@@ -113,10 +117,10 @@ class StreamedImages(ImageSet):
         return self._fingerprint
 
     def pixels(self, indices: Tensor | Sequence[int]) -> Tensor:
-        return torch.stack([self._decode(int(i)) for i in indices])
+        return _in_threads(self._decode, indices)
 
     def augmented(self, indices: Sequence[int], noise: Callable[[int], torch.Generator]) -> Tensor:
-        return torch.stack([self._decode_crop(int(i), noise(int(i))) for i in indices])
+        return _in_threads(lambda i: self._decode_crop(i, noise(i)), indices)
 
     def subset(self, indices: Tensor, name: str) -> "StreamedImages":
         rows = indices.tolist()
@@ -125,6 +129,22 @@ class StreamedImages(ImageSet):
             name, self.labels[indices], self.label_names, self.shape, digest,
             lambda i: self._decode(rows[i]), lambda i, generator: self._decode_crop(rows[i], generator),
         )  # fmt: skip
+
+
+def _in_threads(decode: Callable[[int], Tensor], indices: Tensor | Sequence[int]) -> Tensor:
+    """What `decode` gives for each, in their order; decoders of images leave other threads to compute meanwhile."""
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        return torch.stack(list(threads.map(decode, map(int, indices))))
+
+
+def chunks_of(images: ImageSet) -> list[Tensor]:
+    """The numbers of all images, as many at a time as depends on their size alone."""
+    return list(torch.arange(len(images)).split(bounded(CHUNK, images.shape)))
+
+
+def bounded(count: int, shape: tuple[int, int, int]) -> int:
+    """`count` images, or fewer of so many pixels."""
+    return max(1, min(count, CHUNK_PIXELS // (shape[1] * shape[2])))
 
 
 @dataclass(frozen=True)

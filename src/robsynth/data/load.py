@@ -9,8 +9,8 @@ from robsynth.data.images import DataSet, ImageSet, MemoryImages, StreamedImages
 from robsynth.data.mnist5k import mnist5k
 from robsynth.data.sources import KNOWN, Listing, find_source
 from robsynth.data.sources.listing import digest_of
-from robsynth.data.sources.tree import some
 from robsynth.errors import RequestError
+from robsynth.files import some
 from robsynth.randomness import generator
 
 DATA_SETS = ("mnist5k", *KNOWN)

@@ -1,4 +1,4 @@
-"""Stage that describes: a model card beside each checkpoint."""
+"""A model card beside each checkpoint."""
 
 from pathlib import Path
 from typing import Any
@@ -7,8 +7,8 @@ from safetensors import safe_open
 
 from robsynth.baselines.generator import load_generator
 from robsynth.classifiers import load_classifier, read_checkpoint
-from robsynth.files import file_sha1, write_text
-from robsynth.records.card import card_of_copy, card_path, model_card, save_card
+from robsynth.files import file_sha1, write_json, write_text
+from robsynth.records.card import card_of_copy, card_path, model_card
 from robsynth.records.record import Record
 from robsynth.reports.card import card_markdown
 
@@ -24,9 +24,10 @@ def describe_copy(checkpoint: Path, original: Path) -> list[Path]:
 
 
 def _write(checkpoint: Path, card: dict[str, Any]) -> list[Path]:
-    text = card_path(checkpoint).with_suffix(".md")
-    write_text(text, card_markdown(card))
-    return [save_card(checkpoint, card), text]
+    path = card_path(checkpoint)
+    write_json(path, card)
+    write_text(path.with_suffix(".md"), card_markdown(card))
+    return [path, path.with_suffix(".md")]
 
 
 def _look_at(checkpoint: Path) -> tuple[dict[str, Any], dict[str, Any]]:

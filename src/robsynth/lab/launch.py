@@ -27,14 +27,16 @@ def environment(settings: Trainer) -> Any:
     RequestError
         If `trainer` asks for a cluster and there is none, or there is one that `trainer` does not ask for.
     """
-    from lightning_fabric.plugins.environments import TorchElasticEnvironment
+    from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 
     if settings.name in ("ddp", "multinode") and TorchElasticEnvironment.detect():
         return TorchElasticEnvironment()
     if settings.name == "multinode":
         # srun's alone: a job's script has the other variables too, and is one process all the same.
         if "SLURM_STEP_ID" in os.environ:
-            return _slurm()
+            if "SLURM_NTASKS_PER_NODE" not in os.environ:
+                raise RequestError("trainer: found multinode in a job without --ntasks-per-node; allowed: with it")
+            return SLURMEnvironment(auto_requeue=False)
         raise RequestError(
             "trainer: found multinode, but neither torchrun nor srun started this process; allowed: torchrun "
             "--nnodes=N --nproc-per-node=P --rdzv-backend=c10d --rdzv-endpoint=HOST:PORT -m robsynth ..., "
@@ -46,26 +48,13 @@ def environment(settings: Trainer) -> Any:
     return None
 
 
-def _slurm() -> Any:
-    from lightning_fabric.plugins.environments import SLURMEnvironment
-
-    if "SLURM_NTASKS_PER_NODE" not in os.environ:
-        raise RequestError("trainer: found multinode in a job without --ntasks-per-node; allowed: with it")
-    return SLURMEnvironment(auto_requeue=False)
-
-
-def _on_this_machine() -> int:
-    """How many of a cluster's processes are here."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ["SLURM_NTASKS_PER_NODE"])
-
-
 def to_start(settings: Trainer, device: torch.device) -> int:
     """How many processes are to be started from here; 0 where this is one of those that do the work.
 
     Raises
     ------
     RequestError
-        If there are fewer GPUs than processes.
+        If this process sees fewer GPUs than there are to be processes.
     """
     if settings.name != "ddp" or environment(settings) is not None:
         return 0
@@ -79,40 +68,45 @@ def to_start(settings: Trainer, device: torch.device) -> int:
 
 @contextmanager
 def member(settings: Trainer, device: torch.device) -> Iterator[None]:
-    """This process as one of the run's, with its share of the cores while it is."""
-    found = environment(settings)
-    here = _on_this_machine() if found is not None else 1
-    with _threads(settings.threads or (_share_of_cores(here, found) if here > 1 else None)):
+    """This process as one of the run's, with its share of the cores while it is.
+
+    Raises
+    ------
+    RequestError
+        If machines have different numbers of processes, or processes would share a GPU.
+    """
+    found, before = environment(settings), torch.get_num_threads()
+    here = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ["SLURM_NTASKS_PER_NODE"]) if found is not None else 1
+    if found is not None:
+        _refuse_uneven(found.world_size(), here, device)
+    torch.set_num_threads(settings.threads or (_share_of_cores(here) if here > 1 else before))
+    try:
         if found is None or found.world_size() == 1:
             yield
             return
-        if found.world_size() % here:
-            raise RequestError(f"trainer: found {found.world_size()} processes, {here} of them here; allowed: as many "
-                               "on every machine")  # fmt: skip
         if settings.name == "ddp":
             _end_with_parent()
         with processes.joined(found, here, device):
             yield
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    if count is None:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
     finally:
         torch.set_num_threads(before)
 
 
-def _share_of_cores(here: int, found: Any) -> int:
-    from lightning_fabric.plugins.environments import SLURMEnvironment
+def _refuse_uneven(processes_of_all: int, here: int, device: torch.device) -> None:
+    if processes_of_all % here:
+        raise RequestError(
+            f"trainer: found {processes_of_all} processes, {here} of them here; allowed: as many on every machine"
+        )
+    # Of the one GPU that a process sees there may be another for each.
+    if device.type == "cuda" and 1 < torch.cuda.device_count() < here:
+        raise RequestError(
+            f"trainer: found {here} processes here and {torch.cuda.device_count()} GPUs; allowed: one a GPU"
+        )
 
-    # srun binds a task to cores of its own; what torchrun or this package started shares those of one task.
-    own = os.environ.get("SLURM_CPUS_PER_TASK") if isinstance(found, SLURMEnvironment) else None
+
+def _share_of_cores(here: int) -> int:
+    """What srun binds its task to; what torchrun or this package started shares the cores of one task."""
+    own = None if "LOCAL_WORLD_SIZE" in os.environ else os.environ.get("SLURM_CPUS_PER_TASK")
     return int(own) if own else max(1, len(os.sched_getaffinity(0)) // here)
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from robsynth.classifiers import AnyClassifier
@@ -26,6 +25,11 @@ class Threat:
     norm: str
     quoted: tuple[float, ...]
     curve: tuple[float, ...]
+
+    @property
+    def radii(self) -> list[float]:
+        """All of them, each once."""
+        return list(dict.fromkeys((*self.quoted, *self.curve)))
 
 
 def trained_for(adversary: Adversary, metrics: Metrics) -> Threat:
@@ -57,11 +61,20 @@ def named_threat(norm: str | None, metrics: Metrics, about: dict[str, Any]) -> T
 
 
 def measure_accuracy(
-    subject: str, network: AnyClassifier, data: DataSet, threat: Threat, metrics: Metrics, seed: int,
-    device: torch.device, kept: Path,
-) -> tuple[list[Figure], list[str]]:  # fmt: skip
-    """Accuracies on the test split (in fp32), and what the attacks found odd; `kept` is `withstood`'s."""
-    return Accuracies(subject, network, data, threat, metrics, seed, device, kept).figures()
+    subject: str, network: AnyClassifier, data: DataSet, threat: Threat, settings: Metrics, seed: int, kept: Path
+) -> tuple[list[Figure], list[str]]:
+    """Accuracies on the test split, and what the attacks found odd; `kept` is `withstood`'s.
+
+    They are computed where the network lies, in IEEE float32.
+    """
+    return Accuracies(subject, network, data, threat, settings, seed, kept).figures()
+
+
+def accuracy_passes(settings: Metrics, threat: Threat, images: int) -> int:
+    """Forward and backward passes of single images that `measure_accuracy` takes at most of so many test images."""
+    attacked = min(images, settings.accuracy_count or images)
+    of_image = 1 + len(threat.radii) * sum(attack.passes for attack in open_attacks(settings.attacks))
+    return attacked * of_image
 
 
 @dataclass
@@ -72,20 +85,18 @@ class Accuracies:
     network: AnyClassifier
     data: DataSet
     threat: Threat
-    metrics: Metrics
+    settings: Metrics
     seed: int
-    device: torch.device
     kept: Path
 
     def figures(self) -> tuple[list[Figure], list[str]]:
         """Clean and quoted accuracies, then the points of the curve, which begins at the clean one."""
-        attacks = open_attacks(self.metrics.attacks)
-        clean = recognised(self.network, self.images, self.device)
+        attacks = open_attacks(self.settings.attacks)
+        clean = recognised(self.network, self.images)
         figures = [self._figure("clean_accuracy", clean.right, Protocol(f"clean-{self._split}", self._about))]
         warnings: list[str] = []
         for attack in attacks:
-            radii = dict.fromkeys((*self.threat.quoted, *self.threat.curve))
-            found = {eps: self._under(attack, eps) for eps in radii}
+            found = {eps: self._under(attack, eps) for eps in self.threat.radii}
             for eps, outcome in found.items():
                 warnings += [f"{self.subject}, {attack.name}, eps {eps:g}: {line}" for line in outcome.warnings]
             for eps in self.threat.quoted:
@@ -97,13 +108,13 @@ class Accuracies:
 
     @cached_property
     def images(self) -> ImageSet:
-        test, count = self.data.test, self.metrics.accuracy_count
+        test, count = self.data.test, self.settings.accuracy_count
         return test if count is None or count >= len(test) else test.head(count)
 
     def _under(self, attack: Attack, eps: float) -> Outcome:
         ball = Ball(self.threat.norm, eps)
         directory = self.kept / f"{attack.name}-{ball.norm}-{eps:g}"
-        return withstood(self.network, self.images, attack, ball, self.seed, self.device, directory)
+        return withstood(self.network, self.images, attack, ball, self.seed, directory)
 
     @property
     def _split(self) -> str:
@@ -127,7 +138,7 @@ class Accuracies:
         return self._figure("robust_accuracy", right, self._protocol(attack), {"eps": eps})
 
     def _figure(self, metric: str, right: Tensor, protocol: Protocol, at: dict[str, float] | None = None) -> Figure:
-        values, resamples = right.numpy().astype(np.float64), self.metrics.resamples
+        values, resamples = right.numpy().astype(np.float64), self.settings.resamples
         interval = bootstrap_interval(values, resamples, SEED) if resamples else None
         return Figure(self.subject, metric, float(values.mean()), protocol, len(values), interval=interval, at=at)
 

@@ -6,7 +6,6 @@ import torch
 from robsynth.metrics.evaluate import Evaluation
 from robsynth.metrics.manifold import nearest_neighbours
 from robsynth.metrics.pairs import psnr_each
-from robsynth.metrics.protocols import Measurement
 from robsynth.samples import Samples
 
 
@@ -18,23 +17,21 @@ def merits(evaluation: Evaluation, samples: Samples) -> tuple[str, np.ndarray] |
     if "original" in samples.has:
         rows = [psnr_each(part.images, part.original) for part in samples.chunks() if part.original is not None]
         return "PSNR", np.concatenate(rows)
-    if evaluation.judge is None or samples.wanted is None:
+    if not evaluation.judged or samples.wanted is None:
         return None
-    asked = Measurement("is", extractor=evaluation.judge.name)
-    logits = evaluation.sets.features(asked, samples, evaluation.inspect(samples.name, samples)).all("logits")
+    logits = evaluation.sets.features(evaluation.judged[0], samples).all("logits")
     probabilities = torch.from_numpy(logits).double().softmax(1).numpy()
     return "the judge's probability of the wanted class", probabilities[np.arange(len(logits)), samples.wanted]
 
 
 def nearest_training_images(evaluation: Evaluation, samples: Samples, images: int) -> np.ndarray | None:
     """The nearest reference image of each of the first samples, uint8 (images, H, W, C), in the features of the FID."""
-    asked = next((asked for asked in evaluation.sets.asked if asked.kind == "fid"), None)
-    if asked is None or evaluation.data is None:
+    asked = next((asked for asked in evaluation.asked if asked.kind == "fid"), None)
+    if asked is None:
         return None
-    ours = evaluation.sets.features(asked, samples, evaluation.inspect(samples.name, samples))
-    reference = evaluation.sets.reference(asked, ours)
+    ours = evaluation.sets.features(asked, samples)
+    reference = evaluation.sets.references(asked, ours.count).get(asked.split)
     if reference is None:
         return None
     _, nearest = nearest_neighbours(ours.all()[:images], reference.all())
-    pixels = evaluation.sets.split(asked).pixels(torch.from_numpy(nearest.ravel()))
-    return pixels.permute(0, 2, 3, 1).contiguous().numpy()
+    return reference.source.pixels(nearest.ravel())

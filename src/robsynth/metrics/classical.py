@@ -1,8 +1,37 @@
-"""What anyone would try first: images of the tasks' inputs without a classifier, to set beside its own."""
+"""What a task's result is set beside: what it was given, and what anyone would try first without a classifier."""
+
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from robsynth.config import Inpainting, SuperResolution, TaskSettings
 from robsynth.progress import track
+from robsynth.samples import SampleSet
+
+Method = Callable[[SampleSet], np.ndarray]
+"""Samples' images made anew from what belongs to them, uint8 (n, H, W, C)."""
+
+
+def beside(settings: TaskSettings) -> Iterator[tuple[str, Method]]:
+    """Names and methods for a task's samples."""
+    if isinstance(settings, Inpainting):
+        # The hole of what inpainting is given was filled with a mean.
+        yield "mean fill", start
+        yield "biharmonic", lambda rows: biharmonic(start(rows), _known(rows.mask))
+        return
+    yield "untouched input", start
+    if isinstance(settings, SuperResolution):
+        yield "bicubic", lambda rows: bicubic(start(rows), settings.factor)
+
+
+def start(rows: SampleSet) -> np.ndarray:
+    """Where the images started."""
+    return _known(rows.start)
+
+
+def _known(array: np.ndarray | None) -> np.ndarray:
+    assert array is not None
+    return array
 
 
 def bicubic(start: np.ndarray, factor: int) -> np.ndarray:

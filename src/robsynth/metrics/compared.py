@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 
 from robsynth import __version__
 from robsynth.errors import RequestError
@@ -12,7 +13,7 @@ from robsynth.metrics.cache import arrays_once
 from robsynth.metrics.protocols import SEED
 from robsynth.metrics.uncertainty import bootstrap_interval
 from robsynth.records.figures import Figure, Protocol
-from robsynth.samples import Inspection, Samples
+from robsynth.samples import Samples
 
 Each = Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
 DETAILS: dict[str, dict[str, str]] = {
@@ -22,13 +23,17 @@ DETAILS: dict[str, dict[str, str]] = {
 }
 
 
-def compared(subject: str, samples: Samples, looked_at: Inspection, resamples: int) -> list[Figure]:
-    """PSNR, SSIM and LPIPS of samples that know their originals, and of the part that their masks let change."""
+def compared(subject: str, samples: Samples, device: torch.device, resamples: int) -> list[Figure]:
+    """PSNR, SSIM and LPIPS of samples that know their originals, and of the part that their masks let change.
+
+    LPIPS is computed on `device`, the others in NumPy.
+    """
     if "original" not in samples.has:
         return []
-    measures, missing = _measures(min(samples.shape[:2]))
+    measures, missing = _measures(min(samples.shape[:2]), device)
     masked = (False, True) if "mask" in samples.has else (False,)
-    content = [__version__, sorted(measures), len(masked), looked_at.digests, looked_at.about]
+    looked_at = samples.inspection
+    content = [__version__, sorted(measures), device.type, len(masked), looked_at.digests, looked_at.about]
     each = arrays_once("pairs", content, lambda: _each(samples, measures, masked))
     figures = []
     for hole in masked:
@@ -40,11 +45,11 @@ def compared(subject: str, samples: Samples, looked_at: Inspection, resamples: i
     return figures
 
 
-def _measures(side: int) -> tuple[dict[str, Each], dict[str, str]]:
+def _measures(side: int, device: torch.device) -> tuple[dict[str, Each], dict[str, str]]:
     """What can be measured of images of this side, and why the rest cannot."""
     measures: dict[str, Each] = {"psnr": _psnr, "ssim": pairs.ssim_each}
     try:
-        lpips = pairs.open_lpips()
+        lpips = pairs.open_lpips(device)
     except RequestError as error:
         return measures, {"lpips": f"not available: {error}"}
     if side < lpips.smallest:

@@ -6,8 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from robsynth.errors import RequestError
+
+# Of a kernel's matrix, how many values are held at once.
+KERNEL_VALUES = 2**24
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,35 @@ def kernel_distance(a: np.ndarray, b: np.ndarray, subsets: int, subset_size: int
         kid_subsets=subsets, kid_subset_size=subset_size, rng_seed=seed, verbose=False,
     )  # fmt: skip
     return found[KEY_METRIC_KID_MEAN], found[KEY_METRIC_KID_STD]
+
+
+def kernel_distances(a: np.ndarray, b: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """KID of whole sets against `b` (m, D), but for b's own term: (r,).
+
+    Set r holds row i of `a` (n, D) counts[r, i] times. With k(x, y) = (x.y / D + 1)^3 the unbiased estimate (Binkowski
+    et al., 2018, equation 4) is the mean of k over pairs of different images of the set, less twice its mean over pairs
+    of an image of the set and one of `b`, plus its mean over pairs of different images of `b`; the last is the same for
+    all sets, and left out. Copies of an image are no pair. With w for a set's counts the first two are
+
+        sum_{i != j} w_i w_j k(a_i, a_j) / sum_{i != j} w_i w_j  -  2 sum_i w_i mean_j k(a_i, b_j) / sum_i w_i.
+
+    The kernel is computed once for all sets, some rows at a time.
+    """
+    x, y, weights = torch.from_numpy(a), torch.from_numpy(b), torch.from_numpy(counts).double()
+    total = weights.sum(1)
+    within, across = torch.zeros_like(total), torch.zeros_like(total)
+    size = max(1, KERNEL_VALUES // max(len(a), len(b)))
+    for first in range(0, len(a), size):
+        rows, part = x[first : first + size], weights[:, first : first + size]
+        kernel = _kernel(rows, x)
+        kernel.diagonal(first).zero_()
+        within += (part * (weights @ kernel.T)).sum(1)
+        across += part @ _kernel(rows, y).mean(1)
+    return np.asarray(within / (total.square() - weights.square().sum(1)) - 2 * across / total)
+
+
+def _kernel(x: Tensor, y: Tensor) -> Tensor:
+    return ((x @ y.T).double() / x.shape[1] + 1) ** 3
 
 
 def inception_score(logits: np.ndarray, splits: int, seed: int) -> tuple[float, float]:

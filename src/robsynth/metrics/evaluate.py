@@ -1,131 +1,147 @@
 """Every figure of a set of samples: as a set, as the judge sees it, and pair by pair."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Iterable
 
 import numpy as np
-import torch
 
 from robsynth import processes
 from robsynth.config import Metrics
 from robsynth.data import DataSet
 from robsynth.errors import RequestError
-from robsynth.metrics import features
+from robsynth.machine import Machine
 from robsynth.metrics.compared import compared
 from robsynth.metrics.exported import Exported
 from robsynth.metrics.extractors import JudgeExtractor
-from robsynth.metrics.measures import by_class
-from robsynth.metrics.protocols import SEED, SPLITS, Measurement
+from robsynth.metrics.protocols import JUDGE, SPLITS, Measurement, parse
 from robsynth.metrics.sets import SetMeasures
-from robsynth.metrics.uncertainty import bootstrap_interval
 from robsynth.progress import say
-from robsynth.records.figures import Figure, Protocol
-from robsynth.samples import Inspection, Samples, inspect
+from robsynth.records.figures import Figure
+from robsynth.samples import Samples, inspection
+from robsynth.samples.source import ranges
 
 
 class Evaluation:
-    """Measures samples against one reference; the judge is a standard classifier that took no part in making them."""
+    """Measures samples against one reference; the judge is a standard classifier that took no part in making them.
+
+    Its methods are to be called by every process of a run: they share the features, and rank 0 computes the figures.
+    """
 
     def __init__(
-        self, settings: Metrics, device: torch.device, precision: str, data: DataSet | None = None,
-        exported: Exported | None = None, judge: JudgeExtractor | None = None,
-    ) -> None:  # fmt: skip
-        self.settings, self.data, self.judge = settings, data, judge
-        self.sets = SetMeasures(settings, data, exported, judge, device, precision)
+        self, settings: Metrics, machine: Machine, reference: DataSet | Exported, judge: JudgeExtractor | None = None
+    ) -> None:
+        self.settings, self.machine = settings, machine
+        self.sets = SetMeasures(settings, machine, reference, judge)
+        self.asked = _parsed(settings, machine)
+        # Of its data set's classes: statistics have none.
+        self.judged = _judged(self.asked) if judge is not None and self.sets.data is not None else []
         self.warnings: list[str] = []
+
+    def prepare(self, count: int) -> None:
+        """The features of all references that sets of `count` samples need."""
+        for asked in _all(self.asked, self.judged):
+            for features in self.sets.references(asked, count).values():
+                features.compute_share()
+        processes.barrier()
 
     def measure(self, subject: str, samples: Samples) -> list[Figure]:
         """All that can be measured of these samples, and why the rest cannot."""
-
-        def figures(looked_at: Inspection) -> list[Figure]:
-            sets = [
-                figure for asked in self.sets.asked for figure in self.sets.measure(asked, subject, samples, looked_at)
-            ]
-            return [*sets, *self._judged(subject, samples, looked_at), *self._compared(subject, samples, looked_at)]
-
-        return self._together(subject, samples, self.sets.asked, figures)
+        return self._figures(_all(self.asked, self.judged), subject, samples, pairs=True)
 
     def beside(self, subject: str, samples: Samples) -> list[Figure]:
         """What a task's result is set beside, its input or a classical method: the judge's word, and the pairs."""
-
-        def figures(looked_at: Inspection) -> list[Figure]:
-            return [*self._judged(subject, samples, looked_at), *self._compared(subject, samples, looked_at)]
-
-        return self._together(subject, samples, [], figures)
+        return self._figures(self.judged, subject, samples, pairs=True)
 
     def at(self, setting: dict[str, float], subject: str, samples: Samples) -> list[Figure]:
         """A point of a curve: FID and the judge's word, of samples made with this setting."""
-        asked = [asked for asked in self.sets.asked if asked.kind == "fid"]
+        asked = [asked for asked in self.asked if asked.kind == "fid"]
+        return self._figures(_all(asked, self.judged), subject, samples, at=setting)
 
-        def figures(looked_at: Inspection) -> list[Figure]:
-            found = [figure for one in asked for figure in self.sets.measure(one, subject, samples, looked_at)]
-            return [replace(figure, at=setting) for figure in [*found, *self._judged(subject, samples, looked_at)]]
+    def _figures(
+        self, asked: list[Measurement], subject: str, samples: Samples, pairs: bool = False,
+        at: dict[str, float] | None = None,
+    ) -> list[Figure]:  # fmt: skip
+        self._check(subject, samples)
+        # What cannot be measured is refused before anything is computed.
+        opened = [self.sets.opened(one, subject, samples) for one in asked]
+        for _, sets in opened:
+            sets.samples.compute_share()
+        processes.barrier()
 
-        return self._together(subject, samples, asked, figures)
+        def work() -> list[Figure]:
+            found = [figure for one, sets in opened for figure in self.sets.measure(one, sets, subject, at)]
+            return found + (compared(subject, samples, self.machine.device, self.settings.resamples) if pairs else [])
 
-    def _together(
-        self, subject: str, samples: Samples, asked: list[Measurement], figures: Callable[[Inspection], list[Figure]]
-    ) -> list[Figure]:
-        """Figures that rank 0 computes, from features that all processes did; to be called by every process."""
-        looked_at = self.inspect(subject, samples)
-        if processes.count() > 1:
-            judge = self._judge_asked
-            for one in [*asked, *([judge] if judge else [])]:
-                self.sets.compute_share(one, samples, looked_at)
-            processes.barrier()
-        return processes.once(lambda: figures(looked_at))
+        return processes.once(work)
 
-    def inspect(self, subject: str, samples: Samples) -> Inspection:
-        """Looks at every pixel once; what is odd about the samples is said and kept."""
-        if self.data is not None:
-            channels, *size = self.data.shape
+    def _check(self, subject: str, samples: Samples) -> None:
+        """Refuses samples that are not like the data set's; what is odd about the others is said and kept."""
+        data = self.sets.data
+        if data is not None:
+            channels, *size = data.shape
             if samples.shape != (*size, channels):
                 raise RequestError(
                     f"samples: images are {samples.shape} (height, width, channels), "
-                    f"allowed: {(*size, channels)}, as in {self.data.name}"
+                    f"allowed: {(*size, channels)}, as in {data.name}"
                 )
-            _check_labels(samples.wanted, self.data)
-        found = inspect(samples, features.CHUNK)
-        for warning in found.warnings:
+            _check_labels(samples.wanted, data)
+        for warning in samples.inspection.warnings:
             self.warnings.append(f"{subject}: {warning}")
             say(f"warning: {subject}: {warning}")
-        return found
 
-    def _compared(self, subject: str, samples: Samples, looked_at: Inspection) -> list[Figure]:
-        return compared(subject, samples, looked_at, self.settings.resamples)
 
-    @property
-    def _judge_asked(self) -> Measurement | None:
-        if self.judge is None or self.data is None:
-            return None
-        splits = [asked.splits for asked in self.sets.asked if asked.kind == "is"]
-        return Measurement("is", splits=splits[0] if splits else SPLITS, extractor=self.judge.name)
+def images_through(settings: Metrics, machine: Machine, count: int, judged: bool) -> dict[str, int]:
+    """How many images go through each extractor, by its name, when `count` samples are measured."""
+    asked = _planned(settings, machine, judged)
+    return _through((one, "samples", count, one.count or count) for one in asked)
 
-    def _judged(self, subject: str, samples: Samples, looked_at: Inspection) -> list[Figure]:
-        """The judge's score, and the share of images that it gives to the wanted class."""
-        asked = self._judge_asked
-        if asked is None:
-            return []
-        names = {"is": "judge_score", "is_share": "judge_score_share"}
-        figures = [
-            replace(figure, metric=names[figure.metric])
-            for figure in self.sets.measure(asked, subject, samples, looked_at)
-        ]
-        wanted = samples.wanted
-        if wanted is None:
-            return figures
-        assert self.judge is not None
-        assert self.data is not None
-        right = self.sets.features(asked, samples, looked_at).all("logits").argmax(1) == wanted
-        details = {**self.judge.describe(), "images": len(samples)}
-        share = Figure(
-            subject, "judge_share", float(right.mean()),
-            Protocol(f"judge_share{len(samples)}-{self.judge.digest}", details), len(samples),
-            interval=bootstrap_interval(right.astype(np.float64), self.settings.resamples, SEED)
-            if self.settings.resamples else None,
-            per_class=_shares_by_class(right, wanted, self.data.label_names),
-        )  # fmt: skip
-        return [*figures, share]
+
+def reference_through(
+    settings: Metrics, machine: Machine, count: int, train: int, test: int, judged: bool
+) -> dict[str, int]:
+    """The same for `prepare`, where a data set has so many `train` and `test` images."""
+    sizes = {"train": train, "test": test}
+    return _through(
+        (asked, split, number, number)
+        for asked in _planned(settings, machine, judged)
+        for split, number in asked.references(count, sizes).items()
+    )
+
+
+def _through(parts: Iterable[tuple[Measurement, str, int, int]]) -> dict[str, int]:
+    """The images of all chunks; a chunk is computed once, whoever asks for it.
+
+    Each part is a measurement, whose images it looks at, how many those are, and of how many it needs features.
+    """
+    chunks = {
+        (asked.extractor, asked.precision, images, rows)
+        for asked, images, count, wanted in parts
+        for rows in ranges(count, inspection.CHUNK)
+        if rows.start < wanted
+    }
+    found: dict[str, int] = {}
+    for extractor, *_, rows in chunks:
+        found[extractor] = found.get(extractor, 0) + len(rows)
+    return found
+
+
+def _parsed(settings: Metrics, machine: Machine) -> list[Measurement]:
+    return [parse(name, machine.precision) for name in settings.protocols]
+
+
+def _planned(settings: Metrics, machine: Machine, judged: bool) -> list[Measurement]:
+    asked = _parsed(settings, machine)
+    return _all(asked, _judged(asked) if judged else [])
+
+
+def _judged(asked: list[Measurement]) -> list[Measurement]:
+    """The judge's score, in as many splits as the other one, and the share of images that it gives to their class."""
+    splits = next((one.splits for one in asked if one.kind == "is"), SPLITS)
+    return [Measurement("is", splits=splits, extractor=JUDGE), Measurement("judge_share", extractor=JUDGE)]
+
+
+def _all(asked: list[Measurement], judged: list[Measurement]) -> list[Measurement]:
+    """Each once, whoever asks for it."""
+    return list(dict.fromkeys([*asked, *judged]))
 
 
 def _check_labels(wanted: np.ndarray | None, data: DataSet) -> None:
@@ -134,8 +150,3 @@ def _check_labels(wanted: np.ndarray | None, data: DataSet) -> None:
         raise RequestError(
             f"samples: labels from {wanted.min()} to {wanted.max()}, allowed: 0 to {most}, the classes of {data.name}"
         )
-
-
-def _shares_by_class(right: np.ndarray, wanted: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
-    present = np.unique(wanted)
-    return by_class(np.array([right[wanted == label].mean() for label in present]), tuple(names[i] for i in present))

@@ -18,13 +18,11 @@ from robsynth.files import cache_directory, digest, read_npz
 from robsynth.metrics.cache import is_kept, keep_arrays
 from robsynth.metrics.extractors import Extractor
 from robsynth.progress import track
-from robsynth.samples import Inspection, Samples, pixels_digest
-
-CHUNK = 500
+from robsynth.samples import Samples, inspection, pixels_digest
 
 
 class Source(ABC):
-    """Images that features are wanted of, in chunks of `CHUNK`; `keys` are digests of the chunks' content."""
+    """Images that features are wanted of, in the chunks of an inspection; `keys` are digests of their content."""
 
     name: str
     keys: tuple[str, ...]
@@ -36,22 +34,24 @@ class Source(ABC):
 
     def pixels(self, rows: np.ndarray) -> np.ndarray:
         """The images with these numbers (n,), in this order: uint8 (n, H, W, C)."""
-        wanted = sorted(set((rows // CHUNK).tolist()))
+        size = inspection.CHUNK
+        wanted = sorted(set((rows // size).tolist()))
         found: dict[int, np.ndarray] = {}
         for number, images in self.read(wanted) if wanted else ():
-            found |= {row: images[row - number * CHUNK] for row in rows.tolist() if row // CHUNK == number}
+            found |= {row: images[row - number * size] for row in rows.tolist() if row // size == number}
         return np.array([found[row] for row in rows.tolist()], dtype=np.uint8)
 
 
 class SampleSource(Source):
-    """Samples, whose pixels were looked at before."""
+    """Samples, known by the digests of their inspection."""
 
-    def __init__(self, samples: Samples, inspection: Inspection) -> None:
-        self.name, self.keys, self.count, self._samples = samples.name, inspection.digests, len(samples), samples
+    def __init__(self, samples: Samples) -> None:
+        self.name, self.keys, self.count = samples.name, samples.inspection.digests, len(samples)
+        self._samples = samples
 
     def read(self, wanted: list[int]) -> Iterator[tuple[int, np.ndarray]]:
-        most = (max(wanted) + 1) * CHUNK
-        for number, chunk in enumerate(self._samples.chunks(CHUNK, most)):
+        most = (max(wanted) + 1) * inspection.CHUNK
+        for number, chunk in enumerate(self._samples.chunks(inspection.CHUNK, most)):
             if number in wanted:
                 yield number, chunk.images
 
@@ -65,7 +65,8 @@ class DataSource(Source):
 
     def __init__(self, images: ImageSet, count: int) -> None:
         self.name, self.count, self._images = images.name, count, images
-        self._rows = [range(first, min(first + CHUNK, count)) for first in range(0, count, CHUNK)]
+        size = inspection.CHUNK
+        self._rows = [range(first, min(first + size, count)) for first in range(0, count, size)]
         if isinstance(images, MemoryImages):
             self.keys = tuple(pixels_digest(self._pixels(rows)) for rows in self._rows)
         else:
@@ -89,12 +90,17 @@ class Features:
 
     @property
     def key(self) -> str:
-        """A digest of the images' content and of the extractor."""
-        return digest([self.extractor.name, self.extractor.digest, self.count, *self._keys])
+        """A digest of the images' content, of the extractor and of the kind of device that it computes on."""
+        return digest([self._folder, self.count, *self._keys])
+
+    @property
+    def _folder(self) -> str:
+        # Devices round differently, so that a figure of one must not be made of features of another.
+        return f"{self.extractor.name}-{self.extractor.digest}-{self.extractor.device.type}"
 
     @property
     def _keys(self) -> tuple[str, ...]:
-        return self.source.keys[: -(-self.count // CHUNK)]
+        return self.source.keys[: -(-self.count // inspection.CHUNK)]
 
     def chunks(self, name: str = "features") -> Iterator[np.ndarray]:
         """float32 (n, D) in order; `name` may be "logits" where the extractor has them.
@@ -107,7 +113,7 @@ class Features:
         left = self.count
         for path in self._computed():
             yield read_npz(path)[name][:left]
-            left -= CHUNK
+            left -= inspection.CHUNK
 
     def all(self, name: str = "features") -> np.ndarray:
         """float32 (count, D)."""
@@ -119,7 +125,7 @@ class Features:
 
     @property
     def _paths(self) -> list[Path]:
-        folder = cache_directory() / "features" / f"{self.extractor.name}-{self.extractor.digest}"
+        folder = cache_directory() / "features" / self._folder
         return [folder / f"{key}.npz" for key in self._keys]
 
     def _missing(self) -> list[int]:

@@ -1,21 +1,26 @@
 """From features to figures: one function for each kind of measurement.
 
-Each gives, for each of its metrics, the value and what is known of its certainty, as a figure's fields.
+A new one is a function here and its entry in `MEASURES`, or a module of one's own that calls `register_metric`.
 """
 
+import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
+from robsynth.errors import RequestError
+from robsynth.files import file_sha1
 from robsynth.metrics import distances, manifold, uncertainty
 from robsynth.metrics.cache import arrays_once
 from robsynth.metrics.distances import Factored, Statistics, factored
 from robsynth.metrics.features import Features
-from robsynth.metrics.protocols import SEED, Measurement
+from robsynth.metrics.protocols import JUDGE, MEASURES, SEED, Found, Kind, Measurement
+from robsynth.records.figures import METRICS, Metric
 
-Found = dict[str, dict[str, Any]]
 # So many images' features are factored as they are, which is exact; of more the covariance is.
 FEW = 5_000
 
@@ -91,25 +96,42 @@ def class_fid(asked: Measurement, sets: Sets) -> Found:
 
 
 def kid(asked: Measurement, sets: Sets) -> Found:
-    """Binkowski et al. (2018), times 1000."""
-    mean, spread = distances.kernel_distance(
-        sets.samples.all(), _given(sets.reference).all(), asked.subsets, asked.subset_size, SEED
-    )
-    return {"kid": {"value": 1000 * mean, "spread": 1000 * spread, "error": 1000 * spread / asked.subsets**0.5}}
+    """Binkowski et al. (2018), times 1000, with the deviation over subsets and an interval over samples."""
+    ours, real = sets.samples.all(), _given(sets.reference).all()
+    mean, spread = distances.kernel_distance(ours, real, asked.subsets, asked.subset_size, SEED)
+    found: dict[str, Any] = {"value": 1000 * mean, "spread": 1000 * spread}
+    if sets.resamples:
+        drawn = spread / asked.subsets**0.5
+        low, high = uncertainty.kernel_interval(ours, real, mean, drawn, sets.resamples, SEED)
+        found["interval"] = (1000 * low, 1000 * high)
+    return {"kid": found}
 
 
 def inception_score(asked: Measurement, sets: Sets) -> Found:
-    """Salimans et al. (2016), also as a share of the score that as many real images have."""
-    extractor = sets.samples.extractor
+    """Salimans et al. (2016), also as a share of the score that as many real images have; the judge's by its name."""
+    name, extractor = "judge_score" if asked.extractor == JUDGE else "is", sets.samples.extractor
     if not extractor.has_logits:
         missing = {"value": None, "why": extractor.why_no_logits}
-        return {"is": missing, "is_share": missing}
+        return {name: missing, f"{name}_share": missing}
     mean, spread = distances.inception_score(sets.samples.all("logits"), asked.splits, SEED)
-    found: Found = {"is": {"value": mean, "spread": spread}}
+    found: Found = {name: {"value": mean, "spread": spread}}
     if sets.reference is not None:
         real, _ = distances.inception_score(sets.reference.all("logits"), asked.splits, SEED)
-        found["is_share"] = {"value": mean / real, "spread": spread / real}
+        found[f"{name}_share"] = {"value": mean / real, "spread": spread / real}
     return found
+
+
+def judge_share(asked: Measurement, sets: Sets) -> Found:
+    """The share of images that the judge gives to the wanted class; nothing where no class was asked for."""
+    if sets.labels is None:
+        return {}
+    right = sets.samples.all("logits").argmax(1) == sets.labels
+    present = np.unique(sets.labels)
+    each = np.array([right[sets.labels == label].mean() for label in present])
+    found = {"value": float(right.mean()), "per_class": by_class(each, tuple(sets.label_names[i] for i in present))}
+    if sets.resamples:
+        found["interval"] = uncertainty.bootstrap_interval(right.astype(np.float64), sets.resamples, SEED)
+    return {"judge_share": found}
 
 
 def precision_recall(asked: Measurement, sets: Sets) -> Found:
@@ -154,13 +176,40 @@ def by_class(values: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
     return {name: float(value) for name, value in zip(names, values, strict=True)}
 
 
-MEASURES: dict[str, Callable[[Measurement, Sets], Found]] = {
-    "fid": fid,
-    "fid_infinity": fid_infinity,
-    "class_fid": class_fid,
-    "kid": kid,
-    "is": inception_score,
-    "precision_recall": precision_recall,
-    "density_coverage": density_coverage,
-    "memorised": memorised,
+OVER_SAMPLES = "bootstrap over the samples"
+MEASURES |= {
+    "fid": Kind(fid, interval=OVER_SAMPLES),
+    "fid_infinity": Kind(fid_infinity),
+    "class_fid": Kind(class_fid),
+    "kid": Kind(kid, interval=f"{OVER_SAMPLES} and the draw of subsets"),
+    "is": Kind(inception_score, against="as many"),
+    "precision_recall": Kind(precision_recall),
+    "density_coverage": Kind(density_coverage),
+    "memorised": Kind(memorised, held_out=True),
+    "judge_share": Kind(judge_share, against="none", extractor=JUDGE),
 }
+OWN = tuple(MEASURES)
+
+
+def register_metric(
+    kind: str, metrics: dict[str, Metric], measure: Callable[[Measurement, Sets], Found],
+    against: Literal["split", "as many", "none"] = "split",
+) -> None:  # fmt: skip
+    """Let protocols' names begin with `kind`, letters and underscores.
+
+    ``measure(asked, sets)`` gives the figures' fields by metric, e.g. ``{"spectrum": {"value": 0.1}}``; `metrics` says
+    what each is called, its unit and which way is better. The content of the file it is written in is in the name of
+    its protocol.
+
+    Raises
+    ------
+    RequestError
+        If a name is taken or none that a protocol can say.
+    """
+    if not re.fullmatch(r"[a-z]+(_[a-z]+)*", kind) or kind in OWN:
+        raise RequestError(f"register_metric: found {kind!r}, allowed: a name like my_metric, not yet taken")
+    for name, metric in metrics.items():
+        if METRICS.get(name, metric) != metric:
+            raise RequestError(f"register_metric: the metric {name!r} is {METRICS[name].title}; allowed: another name")
+    METRICS.update(metrics)
+    MEASURES[kind] = Kind(measure, against, code=file_sha1(Path(inspect.getfile(measure)))[:12])

@@ -14,6 +14,7 @@ from torch.nn.functional import conv2d
 
 from robsynth.errors import RequestError
 from robsynth.files import file_sha1, shown
+from robsynth.machine import arithmetic
 
 ALEXNET = "alexnet-owt-7be5be79.pth"
 ALEXNET_URL = f"https://download.pytorch.org/models/{ALEXNET}"
@@ -94,8 +95,10 @@ def _unit(features: Tensor) -> Tensor:
     return features / (features.square().sum(1, keepdim=True) + 1e-8).sqrt()
 
 
-def open_lpips() -> Lpips:
+def open_lpips(device: torch.device) -> Lpips:
     """The heads that torchmetrics ships, on torchvision's AlexNet, which is never downloaded unasked.
+
+    It computes on `device`, in IEEE float32.
 
     Raises
     ------
@@ -115,9 +118,8 @@ def open_lpips() -> Lpips:
         raise RequestError(f"{path}: not torchvision's AlexNet ({error})") from None
     shipped = Path(torchmetrics.functional.image.__file__).parent / "lpips_models" / "alex.pth"
     heads = torch.load(shipped, map_location="cpu", weights_only=True)
-    return Lpips(
-        network.features, [heads[f"lin{i}.model.1.weight"] for i in range(len(Lpips.layers))], file_sha1(path)[:12]
-    )
+    ours = [heads[f"lin{i}.model.1.weight"] for i in range(len(Lpips.layers))]
+    return Lpips(network.features, ours, file_sha1(path)[:12]).to(device)
 
 
 @torch.inference_mode()
@@ -138,9 +140,10 @@ def lpips_each(lpips: Lpips, images: np.ndarray, originals: np.ndarray, mask: np
         images = np.where(mask != 0, images, originals)
     device = lpips.shift.device
     found = []
-    for first in range(0, len(images), BATCH):
-        a, b = (_to_network(part[first : first + BATCH]).to(device) for part in (images, originals))
-        found.append(lpips(a, b).cpu())
+    with arithmetic("fp32", device):
+        for first in range(0, len(images), BATCH):
+            a, b = (_to_network(part[first : first + BATCH]).to(device) for part in (images, originals))
+            found.append(lpips(a, b).cpu())
     each = torch.cat(found).double().numpy()
     return each if mask is None else np.where(mask.any((1, 2, 3)), each, np.nan)
 

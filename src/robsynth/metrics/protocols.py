@@ -2,41 +2,55 @@
 
 A name is made of parts, and each part that is left out stands for what is usual:
 
-    METRIC[COUNT] [_SPLIT[COUNT]] [_SUBSETSxSIZE] [_Nsplits] [_kN] [_EXTRACTOR | _RESIZE] [_bf16 | _fast]
+    METRIC[COUNT] [_SPLIT[COUNT]] [_SUBSETSxSIZE] [_Nsplits] [_kN] [_EXTRACTOR | _RESIZE] [_bf16 | _tf32 | _fast]
 
 e.g. `fid10k_test`, `is50k`, `kid_train_50x250`, `precision_recall10k_train10k`, `fid50k_train_clean`,
 `is_efficientnet_lite0`. A name cannot be redefined: who wants another count writes another name. Features are computed
-in float32 unless the name says bf16; `_fast` asks for whichever of the two is faster here, and becomes that.
+in IEEE float32 unless the name says bf16 or tf32; `_fast` asks for what this machine is told to compute in, and becomes
+that.
 """
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from robsynth.errors import RequestError
 
-# Each kind of measurement, and what it reads besides the features of the samples.
-METRICS_OF = {
-    "fid": ("fid",),
-    "fid_infinity": ("fid_infinity",),
-    "class_fid": ("class_fid",),
-    "kid": ("kid",),
-    "is": ("is", "is_share"),
-    "precision_recall": ("precision", "recall"),
-    "density_coverage": ("density", "coverage"),
-    "memorised": ("copies", "memorised"),
-}
+Found = dict[str, dict[str, Any]]
+"""What a measurement gives: for each of its metrics the value and what is known of its certainty, as a figure's fields.
+"""
 # torch-fidelity's numbers, and those of Kynkäänniemi et al. (2019) and Naeem et al. (2020).
 SUBSETS, SUBSET_SIZE, SPLITS, SEED = 100, 1000, 10, 2020
 NEIGHBOURS = {"precision_recall": 3, "density_coverage": 5}
-EXTRACTOR = "inception2015"
+EXTRACTOR, JUDGE = "inception2015", "judge"
 RESIZES = ("clean", "torchmetrics")
 
-_METRIC = re.compile(rf"({'|'.join(sorted(METRICS_OF, key=len, reverse=True))})(\d+k?)?(?=_|$)")
 _PART = re.compile(
     r"_(?:(?P<split>train|test)(?P<reference>\d+k?)?|(?P<subsets>\d+)x(?P<size>\d+)|(?P<splits>\d+)splits|k(?P<k>\d+)"
-    r"|(?P<precision>bf16|fast)|(?P<extractor>[a-z]\w*?(?=_bf16$|_fast$|$)))(?=_|$)"
+    r"|(?P<precision>bf16|tf32|fast)|(?P<extractor>[a-z]\w*?(?=_bf16$|_tf32$|_fast$|$)))(?=_|$)"
 )
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of measurement.
+
+    `measure` gives its figures from the features of sets (measures.py); `against` says which real images they are set
+    against: a whole split, as many as there are samples, or none; `held_out` whether the test split is looked at too.
+    `interval` says of what an interval is, `code` is the digest of a file that is not of this package.
+    """
+
+    measure: Callable[["Measurement", Any], Found]
+    against: Literal["split", "as many", "none"] = "split"
+    held_out: bool = False
+    extractor: str = EXTRACTOR
+    interval: str = ""
+    code: str = ""
+
+
+# By the word that names begin with; filled where the measures are.
+MEASURES: dict[str, Kind] = {}
 
 
 @dataclass(frozen=True)
@@ -57,7 +71,16 @@ class Measurement:
     @property
     def compares(self) -> bool:
         """Whether it sets the samples against a reference, or looks at them alone."""
-        return self.kind != "is"
+        return MEASURES[self.kind].against == "split"
+
+    def references(self, count: int, sizes: Mapping[str, int]) -> dict[str, int]:
+        """How many images of which split are looked at beside `count` samples; `sizes` are the splits'."""
+        kind, own = MEASURES[self.kind], self.count or count
+        found = {"test": min(own, sizes["test"])} if kind.held_out else {}
+        if kind.against != "none":
+            whole = sizes[self.split] if self.compares else min(own, sizes[self.split])
+            found[self.split] = max(self.reference_count or whole, found.get(self.split, 0))
+        return found
 
     def name(self, reference: str | None = None) -> str:
         """The whole name, after it the data that were the reference."""
@@ -70,7 +93,7 @@ class Measurement:
             parts.append(f"{self.splits}splits")
         if self.neighbours != NEIGHBOURS.get(self.kind, 0):
             parts.append(f"k{self.neighbours}")
-        if self.extractor != EXTRACTOR:
+        if self.extractor != MEASURES[self.kind].extractor:
             parts.append(self.extractor.removeprefix(f"{EXTRACTOR}_"))
         if self.precision != "fp32":
             parts.append(self.precision)
@@ -84,27 +107,26 @@ class Measurement:
         """The numbers beside counts that its figures depend on."""
         if self.kind == "kid":
             return {"kernel": "polynomial, degree 3", "subsets": self.subsets, "subset size": self.subset_size,
-                    "seed": SEED, "scale": "x 1000"}  # fmt: skip
+                    "seed": SEED, "scale": "x 1000", "spread": "standard deviation over the subsets"}  # fmt: skip
         if self.kind == "is":
             return {"splits": self.splits, "seed": SEED, "order": "shuffled"}
         return {"neighbours": self.neighbours} if self.kind in NEIGHBOURS else {}
 
 
 def parse(name: str, fast: str = "fp32") -> Measurement:
-    """The measurement of a name; `fast` is the precision that is faster on this machine.
+    """The measurement of a name; `fast` is the precision that this machine computes in.
 
     Raises
     ------
     RequestError
         If the name is not made of the parts above; the part that was not understood is named.
     """
-    found = _METRIC.match(name)
+    found = re.match(rf"({'|'.join(sorted(MEASURES, key=len, reverse=True))})(\d+k?)?(?=_|$)", name)
     if not found:
-        raise RequestError(
-            f"metrics.protocols: found {name!r}, allowed: a name that begins with {', '.join(METRICS_OF)}"
-        )
+        raise RequestError(f"metrics.protocols: found {name!r}, allowed: a name that begins with {', '.join(MEASURES)}")
     kind = found[1]
-    asked: dict[str, Any] = {"count": _count(found[2]), "neighbours": NEIGHBOURS.get(kind, 0)}
+    asked: dict[str, Any] = {"count": _count(found[2]), "neighbours": NEIGHBOURS.get(kind, 0),
+                             "extractor": MEASURES[kind].extractor}  # fmt: skip
     place = found.end()
     while place < len(name):
         part = _PART.match(name, place)
@@ -116,7 +138,9 @@ def parse(name: str, fast: str = "fp32") -> Measurement:
     return Measurement(kind, **asked)
 
 
-_ALLOWED = "allowed: _SPLIT[COUNT], _SUBSETSxSIZE, _Nsplits, _kN, _EXTRACTOR, _clean, _torchmetrics, _bf16 or _fast"
+_ALLOWED = (
+    "allowed: _SPLIT[COUNT], _SUBSETSxSIZE, _Nsplits, _kN, _EXTRACTOR, _clean, _torchmetrics, _bf16, _tf32 or _fast"
+)
 
 
 def _read(part: re.Match[str], fast: str) -> dict[str, Any]:

@@ -18,18 +18,18 @@ import torch
 from torch import Tensor
 
 from robsynth import processes
-from robsynth.ascent import frozen
+from robsynth.ascent import constraint, frozen
 from robsynth.ascent.attack import attack
 from robsynth.classifiers import AnyClassifier
-from robsynth.config import ATTACK, Adversary
+from robsynth.config import ATTACK
 from robsynth.data import ImageSet
+from robsynth.data.images import chunks_of
 from robsynth.errors import RequestError
 from robsynth.files import read_json, write_text
+from robsynth.machine import arithmetic
 from robsynth.progress import track
 from robsynth.randomness import generator
 
-# How many images are attacked at a time, and at most how many pixels. AutoAttack's noise depends on it.
-CHUNK, CHUNK_PIXELS = 250, 2**20
 PACKAGE = "pyautoattack"
 # Fewer classes than this have no targeted DLR loss (it looks at the four greatest logits).
 DLR_CLASSES = 4
@@ -127,43 +127,35 @@ class Outcome:
         return int(self.right.sum()) / len(self.right)
 
 
-def recognised(network: AnyClassifier, images: ImageSet, device: torch.device) -> Outcome:
-    """The images that the network gives to their class."""
-    network = network.to(device).eval()
-    chunks, right = _chunks(images), torch.zeros(len(images))
-    for place in processes.mine(range(len(chunks))):
-        x, y = (part.to(device) for part in images.take(chunks[place]))
-        right[chunks[place]] = (_classes(network, x) == y).cpu().float()
+def recognised(network: AnyClassifier, images: ImageSet) -> Outcome:
+    """The images that the network gives to their class, computed where it lies, in IEEE float32."""
+    chunks, right = chunks_of(images), torch.zeros(len(images))
+    with frozen(network), arithmetic("fp32", network.device):
+        for place in processes.mine(range(len(chunks))):
+            x, y = (part.to(network.device) for part in images.take(chunks[place]))
+            right[chunks[place]] = 1 - _misses(network, x, y).float()
     return Outcome(processes.total(right).bool(), [])
 
 
-def withstood(
-    network: AnyClassifier, images: ImageSet, attack: Attack, ball: Ball, seed: int, device: torch.device, kept: Path,
-) -> Outcome:  # fmt: skip
-    """The images that the network gives to their class under an attack.
+def withstood(network: AnyClassifier, images: ImageSet, attack: Attack, ball: Ball, seed: int, kept: Path) -> Outcome:
+    """The images that the network gives to their class under an attack, computed as by `recognised`.
 
     It never has more of them than `recognised`, nor with more restarts than with fewer. Image i of PGD depends on
     (seed, i), chunk k of AutoAttack on (seed, k). What is done of it lies in the directory `kept`, and is not done
     again. The processes of a run share the chunks.
     """
-    network = network.to(device).eval()
     attacked: Callable[..., Outcome] = _autoattack if attack.is_autoattack else _pgd
-    chunks = _chunks(images)
+    chunks = chunks_of(images)
     paths = [kept / f"{place:05}.json" for place in range(len(chunks))]
-    for place in track(processes.mine(range(len(chunks))), f"{attack.name} {ball.norm} {ball.eps:g}"):
-        if not paths[place].exists():
-            x, y = (part.to(device) for part in images.take(chunks[place]))
-            _keep(paths[place], attacked(network, x, y, chunks[place], attack, ball, seed))
+    with frozen(network), arithmetic("fp32", network.device):
+        for place in track(processes.mine(range(len(chunks))), f"{attack.name} {ball.norm} {ball.eps:g}"):
+            if not paths[place].exists():
+                x, y = (part.to(network.device) for part in images.take(chunks[place]))
+                _keep(paths[place], attacked(network, x, y, chunks[place], attack, ball, seed))
     processes.barrier()
     found = [_kept(path) for path in paths]
     right = torch.cat([outcome.right for outcome in found])
     return Outcome(right, list(dict.fromkeys(line for outcome in found for line in outcome.warnings)))
-
-
-def _chunks(images: ImageSet) -> list[Tensor]:
-    """Numbers of images, as many at a time as depends on their size alone."""
-    _, height, width = images.shape
-    return list(torch.arange(len(images)).split(max(1, min(CHUNK, CHUNK_PIXELS // (height * width)))))
 
 
 def _keep(path: Path, outcome: Outcome) -> None:
@@ -176,24 +168,26 @@ def _kept(path: Path) -> Outcome:
 
 
 @torch.no_grad()
-def _classes(network: AnyClassifier, images: Tensor) -> Tensor:
-    return network(images).argmax(1)
+def _misses(network: AnyClassifier, images: Tensor, labels: Tensor) -> Tensor:
+    """Which images are given to another class: bool (n,) on the CPU."""
+    return (network(images).argmax(1) != labels).cpu()
 
 
 def _pgd(
     network: AnyClassifier, images: Tensor, labels: Tensor, numbers: Tensor, asked: Attack, ball: Ball, seed: int
 ) -> Outcome:
-    adversary = Adversary(ball.norm, ball.eps, asked.steps, 2.5 * ball.eps / asked.steps, random_start=True)
-    right = _classes(network, images) == labels
+    allowed, step_size = constraint(ball.norm, ball.eps), 2.5 * ball.eps / asked.steps
+    lost = _misses(network, images, labels)
     for restart in range(asked.restarts):
         # An image that is lost already need not be lost again.
-        left = right.nonzero()[:, 0]
+        left = (~lost).nonzero()[:, 0]
         if not len(left):
             break
+        x, y = images[left], labels[left]
         noise = [generator(seed, "evaluation attack", restart, int(numbers[i])) for i in left]
-        moved = attack(network, images[left], labels[left], adversary, noise)
-        right[left] = _classes(network, moved) == labels[left]
-    return Outcome(right.cpu(), [])
+        moved = attack(network, x, y, allowed, asked.steps, step_size, keep="best", generator=noise)
+        lost[left] = _misses(network, moved, y)
+    return Outcome(~lost, [])
 
 
 def _autoattack(
@@ -204,7 +198,7 @@ def _autoattack(
     # The library has one seed for all its draws, which it makes from the global generator.
     first = generator(seed, "evaluation attack", asked.name, int(numbers[0])).initial_seed() % 2**31
     norm = {"l2": "L2", "linf": "Linf"}[ball.norm]
-    with frozen(network), torch.random.fork_rng(), _warnings("auto-attack") as said:
+    with torch.random.fork_rng(), _warnings("auto-attack") as said:
         ensemble = AutoAttack(network, norm=norm, eps=ball.eps, seed=first, device=images.device)
         ensemble.attacks_to_run = members_for(network.classes)
         targets = min(TARGETS, network.classes - 1)

@@ -1,7 +1,14 @@
 """A figure and the protocol it was measured under; neither goes anywhere without the other."""
 
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from statistics import fmean, stdev
 from typing import Any
+
+from robsynth.errors import RequestError
 
 
 @dataclass(frozen=True)
@@ -16,9 +23,9 @@ class Protocol:
 class Figure:
     """One measured number: of what, which metric, under which protocol; or why there is none.
 
-    `count` is the number of images; `spread` the standard deviation over splits or subsets, `error` a standard
-    error, `interval` 95 % of confidence; `per_class` the same metric class by class; `at` the setting that this
-    point of a curve stands for, e.g. {"steps": 20}.
+    `count` is the number of images; `interval` 95 % of confidence, `spread` the standard deviation over splits or
+    subsets, `error` a standard error; `per_class` the same metric class by class; `at` the setting that this point of
+    a curve stands for, e.g. {"steps": 20}.
     """
 
     subject: str
@@ -77,3 +84,58 @@ METRICS = {
     "clean_accuracy": Metric("clean accuracy", SHARE, "higher", 4),
     "robust_accuracy": Metric("robust accuracy", SHARE, "higher", 4),
 }
+FIGURE_COLUMNS = (
+    "subject", "metric", "at", "value", "low", "high", "spread", "error", "count", "seeds", "protocol", "why",
+)  # fmt: skip
+
+
+def best(figures: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The best of figures of one metric that all have a value, the first of several."""
+    choose = max if METRICS[figures[0]["metric"]].better == "higher" else min
+    return choose(figures, key=lambda figure: figure["value"])
+
+
+def seeds_interval(values: Sequence[float]) -> tuple[float, float, tuple[float, float]]:
+    """Mean, standard deviation (of n - 1) and Student's 95 % interval of the mean, of a figure for several seeds.
+
+    Deviation and interval are NaN if one is infinite, such as the PSNR of a copy. A RequestError if there are no two.
+    """
+    from scipy.special import stdtrit
+
+    n = len(values)
+    if n < 2:
+        raise RequestError(f"seeds: found {n} figures, allowed: at least 2, as fewer have no spread")
+    mean, spread = fmean(values), stdev(values) if all(map(math.isfinite, values)) else math.nan
+    reach = float(stdtrit(n - 1, 0.975)) * spread / n**0.5
+    return mean, spread, (mean - reach, mean + reach)
+
+
+def figure_key(figure: Mapping[str, Any]) -> str:
+    """The stable name of a figure: subject/metric/protocol, and for a point of a curve the setting it stands for."""
+    return "/".join(filter(None, (figure["subject"], figure["metric"], figure["protocol"], setting_of(figure))))
+
+
+def setting_of(figure: Mapping[str, Any], between: str = "=") -> str:
+    """The setting that a point of a curve stands for; empty for other figures."""
+    return " ".join(f"{key}{between}{value:g}" for key, value in (figure.get("at") or {}).items())
+
+
+def interval_of(figure: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The interval of a figure that has a finite one; that of an infinite PSNR says nothing."""
+    low, high = figure.get("interval") or (math.nan, math.nan)
+    return (low, high) if math.isfinite(low) and math.isfinite(high) else None
+
+
+def figure_row(figure: Mapping[str, Any]) -> dict[str, Any]:
+    """A figure under the names of `FIGURE_COLUMNS`."""
+    low, high = interval_of(figure) or (None, None)
+    return {**figure, "low": low, "high": high, "at": setting_of(figure), "seeds": figure.get("seeds", 1)}
+
+
+def to_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """A line of names, then a line a row; what a row lacks is left empty."""
+    content = io.StringIO()
+    writer = csv.DictWriter(content, columns, restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return content.getvalue()

@@ -2,15 +2,22 @@
 
 import os
 import platform
+import re
 import resource
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import robsynth
 from robsynth import processes
+
+if TYPE_CHECKING:
+    import torch
+
+    from robsynth.machine import Machine
 
 PACKAGES = (
     "torch", "torchvision", "pytorch-lightning", "hydra-core", "omegaconf", "torchmetrics", "torch-fidelity",
@@ -23,54 +30,62 @@ def git_commit() -> str | None:
     root = Path(robsynth.__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
+    # What a run itself writes (records, pictures, README's tables) does not change what it computes.
+    changed = _said("git", "-C", str(root), "status", "--porcelain", "--", "src", "conf", "pyproject.toml")
+    commit = _said("git", "-C", str(root), "rev-parse", "HEAD")
+    return None if commit is None or changed is None else commit + ("+changes" if changed else "")
+
+
+def _said(*words: str) -> str | None:
+    """What another program prints; None where it is not there or fails."""
     try:
-        commit = _git(root, "rev-parse", "HEAD").strip()
-        # What a run itself writes (records, pictures, README's tables) does not change what it computes.
-        changed = _git(root, "status", "--porcelain", "--", "src", "conf", "pyproject.toml").strip()
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
-    return commit + ("+changes" if changed else "")
-
-
-def _git(root: Path, *words: str) -> str:
-    return subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True).stdout
 
 
 def versions() -> dict[str, str]:
     """Versions of Python, of this package, and of what its figures depend on."""
     found = {"python": platform.python_version(), "robsynth": robsynth.__version__}
     for package in PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             found[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return found
 
 
-def machine(device: str, precision: str) -> dict[str, Any]:
-    """What the run was computed on; nothing that names the user or the host."""
+def machine(on: "Machine") -> dict[str, Any]:
+    """What the run is computed on, and the most memory of a GPU so far; nothing that names the user or the host."""
     import torch
 
-    return {
+    cpu = Path("/proc/cpuinfo")
+    named = re.search(r"model name\s*: (.+)", cpu.read_text()) if cpu.is_file() else None
+    found = {
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": named[1] if named else platform.processor() or "unknown",
         "cores": os.cpu_count(),
         "processes": processes.started(),
         "threads": torch.get_num_threads(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
-        "device": torch.cuda.get_device_name() if device == "cuda" else device,
-        "precision": precision,
+        "device": on.device.type,
     }
+    if on.device.type == "cuda":
+        driver = _said("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+        found |= {
+            "device": torch.cuda.get_device_name(on.device),
+            # Each process of a run has its own.
+            "gpus": processes.started(),
+            "cuda": torch.version.cuda,
+            "driver": driver and driver.splitlines()[0],
+            "peak_gpu_memory_gb": peak_gpu_memory_gb(on.device),
+        }
+    return {**found, "precision": on.precision}
 
 
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or "unknown"
+def peak_gpu_memory_gb(device: "torch.device") -> float:
+    """The most memory of a GPU that this process had in use, in GiB."""
+    import torch
+
+    return round(torch.cuda.max_memory_allocated(device) / 2**30, 2)
 
 
 def peak_memory_gb() -> float:

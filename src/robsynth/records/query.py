@@ -1,20 +1,20 @@
-"""Choosing among runs by their figures, and ordering them."""
+"""Choosing among runs by their figures, and ordering them: records, or whatever else has `figures` as they do."""
 
 import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from robsynth.errors import RequestError
-from robsynth.lab.catalogue import LocalRun
 from robsynth.records.figures import METRICS
-from robsynth.records.record import Record
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt, "=": operator.eq,
 }  # fmt: skip
 CONDITION = re.compile(r"(.+?)\s*(<=|>=|<|>|=)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*")
+NAME = re.compile(rf"(?:([^/]+)/)?({'|'.join(METRICS)})(?:/([^/]+))?")
+AnyRun = TypeVar("AnyRun", bound=Any)
 
 
 @dataclass(frozen=True)
@@ -25,33 +25,24 @@ class Wanted:
     subject: str | None = None
     protocol: str | None = None
 
-    def of(self, run: LocalRun | Record) -> dict[str, Any] | None:
+    def of(self, run: Any) -> dict[str, Any] | None:
         """The figure, if the run has it; points of curves do not count."""
-        return next((figure for figure in run.figures if self._fits(figure)), None)
-
-    def _fits(self, figure: dict[str, Any]) -> bool:
-        return (
-            figure["metric"] == self.metric
-            and self.subject in (None, figure["subject"])
-            and self.protocol in (None, figure["protocol"])
-            and figure["value"] is not None
-            and "at" not in figure
-        )
+        asked = {key: value for key, value in vars(self).items() if value is not None}
+        fitting = (figure for figure in run.figures if figure["value"] is not None and "at" not in figure
+                   and asked.items() <= figure.items())  # fmt: skip
+        return next(fitting, None)
 
 
 def parse_wanted(text: str, key: str) -> Wanted:
     """`[SUBJECT/]METRIC[/PROTOCOL]`; a RequestError names `key`."""
-    parts = text.strip().split("/")
-    place = next((place for place, part in enumerate(parts[:2]) if part in METRICS), None)
-    if place is None or len(parts) > place + 2:
-        raise RequestError(
-            f"{key}: found {text!r}, allowed: [SUBJECT/]METRIC[/PROTOCOL] with METRIC one of {', '.join(METRICS)}"
-        )
-    before, after = parts[:place], parts[place + 1 :]
-    return Wanted(parts[place], before[0] if before else None, after[0] if after else None)
+    found = NAME.fullmatch(text.strip())
+    if found is None:
+        allowed = f"[SUBJECT/]METRIC[/PROTOCOL] with METRIC one of {', '.join(METRICS)}"
+        raise RequestError(f"{key}: found {text!r}, allowed: {allowed}")
+    return Wanted(found[2], found[1], found[3])
 
 
-def matching(runs: list[LocalRun], where: str) -> list[LocalRun]:
+def matching(runs: list[AnyRun], where: str) -> list[AnyRun]:
     """The runs of which all comma-separated conditions `FIGURE OPERATOR NUMBER` hold; who lacks a figure is out."""
     for condition in where.split(","):
         found = CONDITION.fullmatch(condition)
@@ -62,7 +53,7 @@ def matching(runs: list[LocalRun], where: str) -> list[LocalRun]:
     return runs
 
 
-def ordered(runs: list[LocalRun], by: str) -> list[LocalRun]:
+def ordered(runs: list[AnyRun], by: str) -> list[AnyRun]:
     """By `finished` or by a figure, downwards with a minus before it; runs that lack it come last.
 
     Figures are compared under one protocol only: runs of the same protocol stand together.

@@ -1,306 +1,187 @@
 """Several runs side by side; those that differ in nothing but the seed count as one."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from itertools import takewhile
+from dataclasses import replace
+from itertools import chain, takewhile
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
+from robsynth.directories import decisive
 from robsynth.errors import RequestError
-from robsynth.files import digest, write_text
-from robsynth.records.figures import METRICS
-from robsynth.records.record import Record, load_record
-from robsynth.records.rows import FIGURE_COLUMNS, figure_row, to_csv
-from robsynth.reports.formats import markdown
-from robsynth.reports.page import page
-from robsynth.reports.render import read_picture
-from robsynth.reports.tables import Cell, Table, figure_cell, is_point, metric_title, subject_title
-
-# What changes no figure.
-INCIDENTAL = ("out", "force", "debug", "tracker")
-Settings = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A record, under the name of its directory."""
-
-    name: str
-    directory: Path
-    record: Record
-
-
-@dataclass(frozen=True)
-class Group:
-    """Runs whose settings differ in nothing but the seed."""
-
-    runs: list[Opened]
-
-    @property
-    def name(self) -> str:
-        others = len(self.runs) - 1
-        return self.runs[0].name + (f" and {others} other seed{'s' if others > 1 else ''}" if others else "")
-
-    @property
-    def seeds(self) -> list[int]:
-        return [run.record.seed for run in self.runs]
-
-
-@dataclass(frozen=True)
-class Row:
-    """What may be compared: figures of one subject in one metric, under one protocol down to its details."""
-
-    subject: str
-    metric: str
-    protocol: str
-    details: str
+from robsynth.records.figures import FIGURE_COLUMNS, METRICS, best, figure_row, seeds_interval, to_csv
+from robsynth.records.record import Record
+from robsynth.reports.formats import filled
+from robsynth.reports.render import read_picture, write_report
+from robsynth.reports.tables import Figure, Table, by_key, cells, figure_cell, metric_title, numbered, subject_title
 
 
 def compare(paths: list[Path], out: Path) -> dict[str, Path]:
-    """Write `compare.html` (self-contained), `compare.md` and `compare.csv` about two or more records into `out`.
-
-    Raises
-    ------
-    RequestError
-        If there are fewer than two records, one twice, or one that cannot be read.
-    """
-    groups = group_by_seed(open_records(paths))
-    measured = [group_figures(group) for group in groups]
-    tables = [_runs_table(groups), settings_table(groups), figures_table(groups, measured)]
-    names = _numbered(_keys(measured))
-    rows = [
-        {**figure_row(figure), "run": group.name, "protocol": names[key]}
-        for group, found in zip(groups, measured, strict=True)
-        for key, figure in found.items()
-    ]
-    texts = {
-        "compare.html": page("compare.html.j2", title="Comparison", tables=tables, pictures=_pictures(groups),
-                             known=_protocols(measured)),
-        "compare.md": "\n\n".join(["# Comparison", *(f"## {table.title}\n\n{markdown(table)}" for table in tables)])
-        + "\n",
+    """Write `compare.html` (self-contained), `compare.md` and `compare.csv` about two or more records into `out`."""
+    found = Comparison(paths)
+    content = {"title": "Comparison", "tables": [found.runs_table(), found.settings_table(), found.figures_table()]}
+    columns = zip(found.names, found.figures, strict=True)
+    rows = [{**figure_row(figure), "run": name} for name, figures in columns for figure in figures.values()]
+    return write_report(out, {
+        "compare.html": filled("compare.html.j2", pictures=found.pictures(), known=found.protocols, **content),
+        "compare.md": filled("document.md.j2", **content),
         "compare.csv": to_csv(("run", *FIGURE_COLUMNS), rows),
-    }  # fmt: skip
-    for name, text in texts.items():
-        write_text(out / name, text)
-    return dict(zip(("page", "tables", "figures"), (out / name for name in texts), strict=True))
+    })  # fmt: skip
 
 
-def open_records(paths: list[Path]) -> list[Opened]:
-    """Each path's record; directories of one name are numbered."""
+class Comparison:
+    """The records of files and directories side by side, in columns of runs that differ in nothing but the seed.
+
+    `figures` are each column's, by subject, metric and protocol, as only such may stand in a row. `protocols` have the
+    details; those that differ in their details alone have numbers.
+    """
+
+    def __init__(self, paths: list[Path]) -> None:
+        self._directories = _directories(paths)
+        self.columns: list[dict[str, Record]] = []
+        for name, record in zip(self._directories, map(Record.load, paths), strict=True):
+            for column in self.columns:
+                others = list(column.values())
+                # With a seed that is there already it is the same run once more.
+                if settings(others[0]) == settings(record) and record.seed not in [other.seed for other in others]:
+                    column[name] = record
+                    break
+            else:
+                self.columns.append({name: record})
+        self.names = [first + (f" and {len(others)} other seed{'s' if len(others) > 1 else ''}" if others else "")
+                      for first, *others in self.columns]  # fmt: skip
+        measured = [_measured(column.values()) for column in self.columns]
+        under: dict[str, list[Any]] = defaultdict(list)
+        for figure in chain(*measured):
+            if figure["details"] not in under[figure["protocol"]]:
+                under[figure["protocol"]].append(figure["details"])
+        for figure in chain(*measured):
+            if len(known := under[figure["protocol"]]) > 1:
+                figure["protocol"] += f" ({known.index(figure['details']) + 1})"
+        self.figures = [by_key(figures) for figures in measured]
+        self.protocols = {figure["protocol"]: figure["details"] for figure in chain(*measured)}
+
+    def runs_table(self) -> Table:
+        """Which record stands in which column."""
+        rows = [
+            cells(name, column, f"`{run.run}`", str(run.seed), run.finished[:16], f"`{run.commit or 'none'}`")
+            for column, runs in zip(self.names, self.columns, strict=True) for name, run in runs.items()
+        ]  # fmt: skip
+        return Table("Runs", ["record", "column", "run", "seed", "finished", "commit"], rows, words=6)
+
+    def settings_table(self) -> Table:
+        """Keys down, columns across; keys on which all agree are left out."""
+        found = [_told(column.values()) for column in self.columns]
+        across = {key: [one.get(key, "not set") for one in found] for key in dict.fromkeys(chain(*found))}
+        rows = [cells(f"`{key}`", *values) for key, values in across.items() if len(set(values)) > 1]
+        notes = [] if rows else ["No setting differs."]
+        return Table("Settings that differ", ["setting", *self.names], rows, notes, words=len(self.names) + 1)
+
+    def figures_table(self) -> Table:
+        """Subject, metric and protocol down, columns across, the best in bold; rows on which all agree are left out."""
+        keys = list(dict.fromkeys(chain(*self.figures)))
+        subjects, metrics = list(dict.fromkeys(subject for subject, _, _ in keys)), list(METRICS)
+        rows = []
+        for key in sorted(keys, key=lambda key: (subjects.index(key[0]), metrics.index(key[1]))):
+            across = [figures.get(key) for figures in self.figures]
+            shown = [figure_cell(figure) for figure in across]
+            if len({cell.text for cell in shown}) > 1 or len(across) == 1:
+                there = [figure for figure in across if figure and figure["value"] is not None]
+                differ = len({figure_cell(figure).text for figure in there}) > 1
+                top = figure_cell(best(there)).text if differ else None
+                marked = [replace(cell, best=cell.text == top) for cell in shown]
+                rows.append(cells(subject_title(key[0]), metric_title(key[1]), f"`{key[2]}`", *marked))
+        same = len(keys) - len(rows)
+        notes = [f"Left out, as they are the same in all: {same}."] if same else []
+        if any(len(column) > 1 for column in self.columns):
+            notes.append("Over several seeds: mean ± standard deviation [95 % t-interval of the mean].")
+        title = "Figures that differ" if len(self.columns) > 1 else "Figures"
+        return Table(title, ["of", "metric", "protocol", *self.names], rows, notes, words=3)
+
+    def pictures(self) -> list[dict[str, Any]]:
+        """Each picture that some run has, as every column's first run drew it."""
+        drawn: dict[str, dict[str, Any]] = {}
+        for name, column in zip(self.names, self.columns, strict=True):
+            first = next(iter(column))
+            for picture in column[first].pictures:
+                one = drawn.setdefault(picture["name"], {"across": dict.fromkeys(self.names)})
+                one["caption"] = picture["caption"]
+                one["across"][name] = read_picture(self._directories[first] / picture["file"])
+        return list(drawn.values())
+
+
+def _directories(paths: list[Path]) -> dict[str, Path]:
+    """Each path's directory under its name; those of one name are numbered."""
     if len(paths) < 2:
         raise RequestError(f"records: found {len(paths)}, allowed: two or more (record=PATH renders one)")
-    directories = [path if path.is_dir() else path.parent for path in paths]
-    for place, directory in enumerate(directories):
-        if directory.resolve() in [other.resolve() for other in directories[:place]]:
-            raise RequestError(f"records: found {directory} twice, allowed: once")
-    names = [directory.resolve().name for directory in directories]
-    numbers = [
-        f" ({names[: place + 1].count(name)})" if names.count(name) > 1 else "" for place, name in enumerate(names)
-    ]
-    return [
-        Opened(name + number, directory, load_record(path))
-        for name, number, directory, path in zip(names, numbers, directories, paths, strict=True)
-    ]
+    directories = [(path if path.is_dir() else path.parent).resolve() for path in paths]
+    if twice := [directory for directory, times in Counter(directories).items() if times > 1]:
+        raise RequestError(f"records: found {twice[0]} twice, allowed: once")
+    return dict(zip(numbered(directory.name for directory in directories), directories, strict=True))
 
 
-def group_by_seed(runs: list[Opened]) -> list[Group]:
-    """Runs of the same settings together, unless a seed is there already: that is the same run once more."""
-    groups: list[Group] = []
-    for run in runs:
-        home = next((group for group in groups if _joins(run, group)), None)
-        if home is None:
-            groups.append(Group([run]))
-        else:
-            home.runs.append(run)
-    return groups
-
-
-def _joins(run: Opened, group: Group) -> bool:
-    return settings(group.runs[0].record) == settings(run.record) and run.record.seed not in group.seeds
-
-
-def settings(record: Record) -> Settings:
+def settings(record: Record) -> dict[str, Any]:
     """What decides a run's figures besides its seed, under dotted keys."""
-    config = {key: value for key, value in record.config.items() if key not in (*INCIDENTAL, "seed")}
+    config = {key: value for key, value in decisive(record.config).items() if key != "seed"}
     data = {"name": record.data.get("name"), "fingerprint": record.data.get("fingerprint")}
     machine = {key: record.machine.get(key) for key in ("device", "precision")}
     return _flat({"command": record.command, **config, "data": data, "machine": machine})
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Settings:
-    found: Settings = {}
+def _told(column: Iterable[Record]) -> dict[str, str]:
+    """The settings of a column, and what is none and yet worth knowing where it differs; all values of its runs."""
+    every = [
+        settings(record) | _flat({"commit": record.commit, "processor": record.machine.get("processor"),
+                                  "versions": record.versions})
+        for record in column
+    ]  # fmt: skip
+    return {key: str(_all(one[key] for one in every if key in one)) for key in dict.fromkeys(chain(*every))}
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for key, value in values.items():
         found |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return found
 
 
-def _runs_table(groups: list[Group]) -> Table:
-    rows = [
-        [Cell(text) for text in (
-            run.name, group.name, f"`{run.record.run}`", str(run.record.seed), run.record.finished[:16],
-            f"`{run.record.commit or 'none'}`",
-        )]
-        for group in groups for run in group.runs
-    ]  # fmt: skip
-    header = ["record", "column", "run", "seed", "finished", "commit"]
-    return Table("Runs", header, rows, words=len(header))
+def _measured(column: Iterable[Record]) -> list[Figure]:
+    """A column's figures over its seeds, each with the `details` of its protocol; points of curves are left out.
 
-
-def settings_table(groups: list[Group]) -> Table:
-    """Keys down, runs across; keys on which all agree are left out."""
-    found = [settings(group.runs[0].record) | _circumstances(group) for group in groups]
-    keys = dict.fromkeys(key for one in found for key in one)
-    rows = [[Cell(f"`{key}`"), *[Cell(_shown(one, key)) for one in found]] for key in keys]
-    differ = [row for row in rows if len({str(cell) for cell in row[1:]}) > 1]
-    header = ["setting", *[group.name for group in groups]]
-    notes = [] if differ else ["No setting differs."]
-    return Table("Settings that differ", header, differ, notes, words=len(header))
-
-
-def _circumstances(group: Group) -> Settings:
-    """What is no setting, and yet worth knowing where it differs."""
-    found: Settings = {}
-    for run in group.runs:
-        record = run.record
-        known = {"commit": record.commit, "processor": record.machine.get("processor"), "versions": record.versions}
-        for key, value in _flat(known).items():
-            found[key] = value if found.get(key, value) == value else f"{found[key]}, {value}"
-    return found
-
-
-def _shown(values: Settings, key: str) -> str:
-    return str(values[key]) if key in values else "not set"
-
-
-def figures_table(groups: list[Group], measured: list[dict[Row, dict[str, Any]]]) -> Table:
-    """Subject, metric and protocol down, groups across, the best in bold; rows on which all agree are left out."""
-    keys = _keys(measured)
-    names = _numbered(keys)
-    rows = []
-    for key in keys:
-        across = [found.get(key) for found in measured]
-        if len(groups) == 1 or len({figure_cell(figure).text for figure in across}) > 1:
-            words = (subject_title(key.subject), metric_title(key.metric), f"`{names[key]}`")
-            rows.append([*map(Cell, words), *_cells(across)])
-    same = len(keys) - len(rows)
-    notes = [f"Left out, as they are the same in all: {same}."] if same else []
-    if any(len(group.runs) > 1 for group in groups):
-        notes.append("Over several seeds: mean ± standard deviation [95 % t-interval of the mean].")
-    title = "Figures that differ" if len(groups) > 1 else "Figures"
-    return Table(title, ["of", "metric", "protocol", *[group.name for group in groups]], rows, notes, words=3)
-
-
-def _keys(measured: list[dict[Row, dict[str, Any]]]) -> list[Row]:
-    """Every group's rows, subject after subject, and metric after metric."""
-    keys = list(dict.fromkeys(key for found in measured for key in found))
-    subjects = list(dict.fromkeys(key.subject for key in keys))
-    return sorted(keys, key=lambda key: (subjects.index(key.subject), list(METRICS).index(key.metric)))
-
-
-def _numbered(keys: Iterable[Row]) -> dict[Row, str]:
-    """Protocols' names; those that differ only in their details with a number."""
-    details: dict[str, list[str]] = {}
-    for key in keys:
-        seen = details.setdefault(key.protocol, [])
-        if key.details not in seen:
-            seen.append(key.details)
-    return {
-        key: key.protocol + (f" ({found.index(key.details) + 1})" if len(found := details[key.protocol]) > 1 else "")
-        for key in keys
-    }
-
-
-def _cells(across: list[dict[str, Any] | None]) -> list[Cell]:
-    """A row's cells, with the best in bold unless all look the same."""
-    cells = [figure_cell(figure) for figure in across]
-    there = [figure for figure in across if figure and figure["value"] is not None]
-    if len({figure_cell(figure).text for figure in there}) < 2:
-        return cells
-    choose = max if METRICS[there[0]["metric"]].better == "higher" else min
-    best = figure_cell(choose(there, key=lambda figure: figure["value"])).text
-    return [replace(cell, best=cell.text == best) for cell in cells]
-
-
-def group_figures(group: Group) -> dict[Row, dict[str, Any]]:
-    """A group's figures over its seeds, with `details` of their protocols; points of curves are left out.
-
-    Runs of the same settings measure under the same protocols in the same order, so figures belong together by
-    their place among those of their subject and metric; what follows from the seed, as the judge does, may differ.
+    Runs of the same settings measure under the same protocols in the same order, so figures belong together by their
+    place among those of their subject and metric; what follows from the seed, as the judge does, may differ.
     """
-    together: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
-    for run in group.runs:
-        places: dict[tuple[str, str], int] = {}
-        for figure in run.record.figures:
-            if not is_point(figure):
+    together: dict[tuple[str, str, int], list[Figure]] = defaultdict(list)
+    for record in column:
+        places: Counter[tuple[str, str]] = Counter()
+        for figure in record.figures:
+            if figure.get("at") is None:
                 what = (figure["subject"], figure["metric"])
-                places[what] = places.get(what, -1) + 1
-                known = {**figure, "details": _details(figure, run.record)}
-                together.setdefault((*what, places[what]), []).append(known)
-    merged = [over_seeds(found) for found in together.values()]
-    return {Row(one["subject"], one["metric"], one["protocol"], digest(one["details"])): one for one in merged}
+                places[what] += 1
+                known = record.protocols.get(figure["protocol"], {}).items()
+                details = {key: value for key, value in known if (key, value) != ("seed", record.seed)}
+                together[*what, places[what]].append({**figure, "details": details})
+    return [_over_seeds(figures) for figures in together.values()]
 
 
-def _details(figure: dict[str, Any], record: Record) -> dict[str, Any]:
-    """A protocol but for the run's own seed."""
-    details = record.protocols.get(figure["protocol"], {})
-    return {key: value for key, value in details.items() if (key, value) != ("seed", record.seed)}
-
-
-def over_seeds(figures: list[dict[str, Any]]) -> dict[str, Any]:
+def _over_seeds(figures: list[Figure]) -> Figure:
     """Mean, standard deviation and t-interval of the figures that are there; one alone stays what it is."""
     there = [figure for figure in figures if figure["value"] is not None]
     if len(there) < 2:
         return {**(there or figures)[0], "seeds": 1}
-    values = [figure["value"] for figure in there]
-    mean, spread = fmean(values), stdev(values)
-    half = _t_quantile(len(values) - 1) * spread / len(values) ** 0.5
+    mean, spread, interval = seeds_interval([figure["value"] for figure in there])
+    names = [figure["protocol"] for figure in there]
+    alike = "".join(signs[0] for signs in takewhile(lambda signs: len(set(signs)) == 1, zip(*names, strict=False)))
     return {
-        "subject": there[0]["subject"], "metric": there[0]["metric"], "value": mean,
-        "protocol": _name_for_all([figure["protocol"] for figure in there]),
-        "count": there[0].get("count"), "spread": spread, "interval": [mean - half, mean + half], "seeds": len(values),
-        "details": _all_of([figure["details"] for figure in there]),
+        **{key: there[0].get(key) for key in ("subject", "metric", "count")},
+        # A judge's digest follows from the seed: of such names that with which all begin.
+        "protocol": names[0] if len(set(names)) == 1 else f"{alike}…",
+        "value": mean, "spread": spread, "interval": interval, "seeds": len(there),
+        "details": {key: _all(one["details"].get(key) for one in there) for key in there[0]["details"]},
     }  # fmt: skip
 
 
-def _name_for_all(names: list[str]) -> str:
-    """A name, or as far as all begin alike: a judge's digest follows from the seed."""
-    alike = takewhile(lambda signs: len(set(signs)) == 1, zip(*names, strict=False))
-    return names[0] if len(set(names)) == 1 else "".join(signs[0] for signs in alike) + "…"
-
-
-def _t_quantile(freedom: int) -> float:
-    """97.5 % of Student's t distribution."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, 0.975))
-
-
-def _all_of(details: list[dict[str, Any]]) -> dict[str, Any]:
-    """One value where all agree, else every value."""
-    found = {}
-    for key in details[0]:
-        values = list(dict.fromkeys(str(one.get(key)) for one in details))
-        found[key] = details[0][key] if len(values) == 1 else "; ".join(values)
-    return found
-
-
-def _protocols(measured: list[dict[Row, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
-    """The details of every protocol under the name that it has in the table."""
-    details = {key: figure["details"] for found in measured for key, figure in found.items()}
-    names = _numbered(_keys(measured))
-    return {names[key]: details[key] for key in names}
-
-
-def _pictures(groups: list[Group]) -> list[dict[str, Any]]:
-    """Each picture that some run has, as every group's first run drew it."""
-    captions = {picture["name"]: picture["caption"] for group in groups for picture in group.runs[0].record.pictures}
-    return [
-        {"caption": caption, "across": [(group.name, _picture(group.runs[0], name)) for group in groups]}
-        for name, caption in captions.items()
-    ]
-
-
-def _picture(run: Opened, name: str) -> bytes | None:
-    files = [picture["file"] for picture in run.record.pictures if picture["name"] == name]
-    return read_picture(run.directory / files[0]) if files else None
+def _all(values: Iterable[Any]) -> Any:
+    """The value on which all agree, or every value as a text."""
+    different = {str(value): value for value in values}
+    return "; ".join(different) if len(different) > 1 else next(iter(different.values()))

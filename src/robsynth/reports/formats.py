@@ -1,65 +1,33 @@
-"""A table as Markdown or LaTeX."""
+"""This package's templates, filled in: pages that hold all they show, Markdown, LaTeX."""
 
+import base64
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
 
-from robsynth.reports.tables import Cell, Table
+from jinja2 import Environment, PackageLoader, select_autoescape
+from markupsafe import Markup, escape
+
+from robsynth.reports.tables import Table
+
+
+def filled(template: str, **content: Any) -> str:
+    """A template with `content`, whose texts are escaped in pages."""
+    return ENVIRONMENT.get_template(template).render(**content)
 
 
 def markdown(table: Table) -> str:
-    """The table, and its notes below."""
-    marks = ["---" if place < table.words else "---:" for place in range(len(table.header))]
-    lines = [[_in_markdown(Cell(text)) for text in table.header], marks]
-    lines += [[_in_markdown(cell) for cell in row] for row in table.rows]
-    return "\n\n".join(["\n".join("| " + " | ".join(line) + " |" for line in lines), *table.notes])
+    """The table, if it has columns, and its notes below."""
+    return filled("table.md.j2", table=table).strip("\n")
 
 
-def _in_markdown(cell: Cell) -> str:
-    text = re.sub(r"\s", " ", str(cell)).replace("|", r"\|").replace("<", "&lt;")
-    return f"**{text}**" if cell.best else text
-
-
-def latex(tables: Iterable[Table]) -> str:
+def latex(tables: Sequence[Table]) -> str:
     """Each table as a float in the style of booktabs, to be pasted or \\input."""
-    return "\n".join([r"% needs \usepackage{booktabs}", *[_float(table) for table in tables]])
+    return filled("tables.tex.j2", tables=tables)
 
 
-# Where a column of words is made to break its lines.
-LONG = 40
-
-
-def _float(table: Table) -> str:
-    def is_long(place: int) -> bool:
-        return any(len(str(row[place])) > LONG for row in table.rows)
-
-    columns = [r"p{0.25\linewidth}" if is_long(place) else "l" for place in range(table.words)]
-    columns += ["r"] * (len(table.header) - table.words)
-    rows = [" & ".join(_in_latex(cell) for cell in row) + r" \\" for row in table.rows]
-    return "\n".join([
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{in_latex(table.title)}}}",
-        rf"\begin{{tabular}}{{{''.join(columns)}}}",
-        r"\toprule",
-        " & ".join(in_latex(text) for text in table.header) + r" \\",
-        r"\midrule",
-        *rows,
-        r"\bottomrule",
-        r"\end{tabular}",
-        *[rf"\par\footnotesize {in_latex(note)}" for note in table.notes],
-        r"\end{table}",
-        "",
-    ])  # fmt: skip
-
-
-def _in_latex(cell: Cell) -> str:
-    text = in_latex(str(cell))
-    # A row that begins with a bracket would be read as the option of the line break before it.
-    text = f"{{}}{text}" if text.startswith("[") else text
-    return rf"\textbf{{{text}}}" if cell.best else text
-
-
-SPECIAL = {
+SPECIAL: dict[str, str | int | None] = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
     ">": r"\textgreater{}", "|": r"\textbar{}", "↑": r"$\uparrow$", "↓": r"$\downarrow$",
@@ -67,18 +35,25 @@ SPECIAL = {
 }  # fmt: skip
 
 
-def in_latex(text: str) -> str:
+def in_latex(text: object) -> str:
     """A text with every special sign escaped, and what stands between backticks in a typewriter's letters."""
-    parts = [_escaped(part) for part in text.split("`")]
-    parts[1::2] = [rf"\texttt{{{_breakable(part)}}}" for part in parts[1::2]]
+    parts = [re.sub(r"(?<!\w)-(?=\d)", "$-$", part.translate(str.maketrans(SPECIAL))) for part in str(text).split("`")]
+    # Protocols' names are too long for a line.
+    parts[1::2] = [r"\texttt{" + re.sub(r"([_-])", r"\1\\allowbreak{}", part) + "}" for part in parts[1::2]]
     return "".join(parts)
 
 
-def _breakable(word: str) -> str:
-    """Protocols' names are too long for a line."""
-    return re.sub(r"([_-])", r"\1\\allowbreak{}", word)
-
-
-def _escaped(text: str) -> str:
-    text = "".join(SPECIAL.get(sign, sign) for sign in text)
-    return re.sub(r"(?<!\w)-(?=\d)", "$-$", text)
+ENVIRONMENT = Environment(
+    loader=PackageLoader("robsynth.reports", "."), autoescape=select_autoescape(["html.j2"]), trim_blocks=True,
+    keep_trailing_newline=True,
+)  # fmt: skip
+ENVIRONMENT.filters.update(
+    anchor=lambda title: re.sub(r"\W+", "-", title.lower()).strip("-"),
+    # `word` to <code>word</code>.
+    code=lambda text: Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text)))),
+    data_url=lambda png: "data:image/png;base64," + base64.b64encode(png).decode(),
+    in_latex=in_latex,
+    in_markdown=lambda text: re.sub(r"\s", " ", str(text)).replace("|", r"\|").replace("<", "&lt;"),
+    json=json.dumps,
+    markdown=markdown,
+)

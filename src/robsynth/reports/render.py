@@ -1,62 +1,52 @@
 """From a record to files that people and programs look at."""
 
-import json
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from robsynth.errors import RequestError
-from robsynth.files import write_atomically, write_text
-from robsynth.records.record import FILE, Record, load_record
-from robsynth.records.rows import FIGURE_COLUMNS, figure_row, to_csv
-from robsynth.reports.formats import latex, markdown
-from robsynth.reports.page import page
-from robsynth.reports.plots import Plot, all_plots
+from robsynth.files import write_bytes
+from robsynth.records.figures import FIGURE_COLUMNS, figure_row, to_csv
+from robsynth.records.record import Kept, Record
+from robsynth.reports.formats import filled, latex
 from robsynth.reports.published import beside_ours
-from robsynth.reports.tables import Table, all_tables, costs_table, unavailable
+from robsynth.reports.tables import all_tables, costs_table, unavailable
+
+if TYPE_CHECKING:
+    from robsynth.reports.plots import Plot
+
+# What a report's files are to whoever asks for them.
+KINDS = {".md": "tables", ".tex": "latex", ".csv": "figures", ".html": "page"}
 
 
 def render(record_path: Path, out: Path) -> dict[str, Path]:
     """Write a record's tables, plots and self-contained page into `out`, with a copy of what they came from.
 
     Reads nothing but the record, the pictures that lie beside it and the published figures that this package ships.
-    Below the record's own directory nothing is copied.
-
-    Returns
-    -------
-    dict
-        The files: `tables` (Markdown), `latex`, `figures` (CSV, a row a figure) and `page`; `plots/*.png` lie
-        beside them.
+    Returns the files: `tables` (Markdown), `latex`, `figures` (CSV, a row a figure) and `page`.
     """
-    record = load_record(record_path)
-    source = record_path if record_path.is_dir() else record_path.parent
-    pictures = [{**picture, "content": read_picture(source / picture["file"])} for picture in record.pictures]
-    if not out.resolve().is_relative_to(source.resolve()):
-        copy_file(source / FILE if record_path.is_dir() else record_path, out / FILE)
-        for picture in record.pictures:
-            copy_file(source / picture["file"], out / picture["file"])
-    plots, published = all_plots(record), beside_ours(record)
-    for plot in plots:
-        write_bytes(out / "plots" / f"{plot.name}.png", plot.png)
+    from robsynth.reports.plots import all_plots
+
+    record = Record.load(record_path)
+    sources = read_sources(record_path, record, [picture["file"] for picture in record.pictures])
+    title, missing, plots = record.experiment or record.run, unavailable(record), all_plots(record)
+    tables, published, costs = all_tables(record), beside_ours(record), costs_table(record)
+    everything = [*tables, *published, costs]
     texts = {
-        "tables.md": _markdown(record, published),
-        "tables.tex": latex([*all_tables(record), *published, costs_table(record)]),
+        "tables.md": filled("record.md.j2", title=title, record=record, tables=everything,
+                            lists=[("Not available", missing), ("Warnings", record.warnings)]),
+        "tables.tex": latex(everything),
         "figures.csv": to_csv(FIGURE_COLUMNS, map(figure_row, record.figures)),
-        "index.html": _page(record, pictures, plots, published),
-    }
-    for name, text in texts.items():
-        write_text(out / name, text)
-    return dict(zip(("tables", "latex", "figures", "page"), (out / name for name in texts), strict=True))
+        "index.html": filled("record.html.j2", title=title, record=record, tables=tables, plots=plots,
+                             published=published, sources=sources, missing=missing, costs=costs),
+    }  # fmt: skip
+    return write_report(out, texts, plots, record_path, sources)
 
 
-def copy_file(source: Path, target: Path) -> None:
-    with source.open("rb") as file:
-        write_atomically(target, lambda copy: shutil.copyfileobj(file, copy))
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    write_atomically(path, lambda file: file.write(content))
+def read_sources(path: Path, record: Kept, pictures: Iterable[str]) -> dict[str, bytes]:
+    """What a report is made of, by its name beside the record: the record's own file, and pictures."""
+    directory, file = (path, path / record.FILE) if path.is_dir() else (path.parent, path)
+    return {record.FILE: file.read_bytes(), **{name: read_picture(directory / name) for name in pictures}}
 
 
 def read_picture(path: Path) -> bytes:
@@ -67,34 +57,15 @@ def read_picture(path: Path) -> bytes:
         raise RequestError(f"{path}: a picture of the record that cannot be read ({error.strerror})") from None
 
 
-def _markdown(record: Record, published: list[Table]) -> str:
-    lines = [
-        f"# {record.experiment or record.run}",
-        "",
-        f"Run `{record.run}`, seed {record.seed}, {record.machine['processor']}, {record.machine['threads']} threads, "
-        f"{record.machine['precision']}; {record.data['name']} `{record.data['fingerprint']}`; "
-        f"commit `{record.commit or 'none'}`.",
-        "",
-    ]
-    for table in [*all_tables(record), *published, costs_table(record)]:
-        lines += [f"## {table.title}", "", markdown(table), ""]
-    for title, remarks in (("Not available", unavailable(record)), ("Warnings", record.warnings)):
-        if remarks:
-            lines += [f"## {title}", "", *[f"- {remark}" for remark in remarks], ""]
-    return "\n".join(lines)
-
-
-def _page(record: Record, pictures: Sequence[Mapping[str, Any]], plots: list[Plot], published: list[Table]) -> str:
-    return page(
-        "page.html.j2",
-        title=record.experiment or record.run,
-        record=record,
-        pictures=pictures,
-        tables=all_tables(record),
-        plots=plots,
-        published=published,
-        missing=unavailable(record),
-        costs=costs_table(record),
-        config=json.dumps(record.config, indent=2),
-        versions=json.dumps(record.versions, indent=2),
-    )
+def write_report(
+    out: Path, texts: Mapping[str, str], plots: Iterable["Plot"] = (), record: Path | None = None,
+    sources: Mapping[str, bytes] | None = None,
+) -> dict[str, Path]:  # fmt: skip
+    """Write texts and plots, and the sources unless `out` lies below their record; gives the texts' files by kind."""
+    directory = record and (record if record.is_dir() else record.parent)
+    files = {f"plots/{plot.name}.png": plot.png for plot in plots} | {name: texts[name].encode() for name in texts}
+    if sources and directory and not out.resolve().is_relative_to(directory.resolve()):
+        files |= sources
+    for name, content in files.items():
+        write_bytes(out / name, content)
+    return {KINDS[Path(name).suffix]: out / name for name in texts}

@@ -1,104 +1,25 @@
 """What a sweep came to: its jobs side by side, the best setting, what matters; from its record alone."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from robsynth.files import write_text
 from robsynth.records.figures import METRICS
-from robsynth.records.sweep import FILE, SweepRecord, load_sweep
-from robsynth.reports.formats import markdown
-from robsynth.reports.page import page
-from robsynth.reports.render import copy_file, read_picture, write_bytes
-from robsynth.reports.sweep_plots import Columns, columns_of, sweep_plots
-from robsynth.reports.tables import Cell, Table, figure_cell, metric_title, subject_title
+from robsynth.records.sweep import SweepRecord
+from robsynth.reports.formats import filled
+from robsynth.reports.render import read_sources, write_report
+from robsynth.reports.tables import Cell, Figure, Key, Table, by_key, cells, figure_cell, key_title, numbered
 
 
-def render_sweep(path: Path, out: Path) -> dict[str, Path]:
-    """Write a sweep's tables, plots and self-contained page into `out`, with a copy of what they came from.
-
-    Returns
-    -------
-    dict
-        The files: `tables` (Markdown) and `page`; `plots/*.png` lie beside them.
-    """
-    record = load_sweep(path)
-    source = path if path.is_dir() else path.parent
-    shown = [job for job in record.jobs if job.get("picture")]
-    pictures = [{**job, "png": read_picture(source / job["picture"]), "says": _says(job)} for job in shown]
-    if not out.resolve().is_relative_to(source.resolve()):
-        for file in (FILE, *[job["picture"] for job in shown]):
-            copy_file(source / file, out / file)
-    plots, tables = sweep_plots(record), sweep_tables(record)
-    for plot in plots:
-        write_bytes(out / "plots" / f"{plot.name}.png", plot.png)
-    texts = {
-        "tables.md": _markdown(record, tables),
-        "index.html": page("sweep.html.j2", title=record.sweep, record=record, tables=tables, plots=plots,
-                           pictures=pictures, about=json.dumps(_about(record), indent=2)),
-    }  # fmt: skip
-    for name, text in texts.items():
-        write_text(out / name, text)
-    return {"tables": out / "tables.md", "page": out / "index.html"}
+def columns_of(record: SweepRecord) -> list[Key]:
+    """The keys of the jobs' figures, the objective's first."""
+    return list(dict.fromkeys(
+        key for place in range(len(record.columns)) for job in record.jobs for key in by_key([job["figures"][place]])
+    ))  # fmt: skip
 
 
-def sweep_tables(record: SweepRecord) -> list[Table]:
-    """The best setting, the parameters' importance, and every job."""
-    columns = columns_of(record)
-    return [_best(record, columns), _importance(record), _jobs(record, columns)]
-
-
-def _best(record: SweepRecord, columns: Columns) -> Table:
-    if record.best is None:
-        return Table("Best setting", [], [], [f"n/a: {record.no_best}."])
-    job = record.job(record.best)
-    rows = [[Cell(f"`{key}`"), Cell(shown(value))] for key, value in job["settings"].items()]
-    found = [(column, figure) for column in columns if (figure := column.of(job)) is not None]
-    rows += [[Cell(_title(column.subject, column.metric)), figure_cell(figure)] for column, figure in found]
-    count = len(record.measured())
-    return Table(f"Best setting: job {record.best}", ["", "value"], rows,
-                 [f"By `{record.objective}`, of {count} finished jobs. Chosen among all of them, so its figure is a "
-                  "little too good: a run with another seed says how much."])  # fmt: skip
-
-
-def _importance(record: SweepRecord) -> Table:
-    title = "Parameter importance"
-    if record.importance is None:
-        return Table(title, [], [], [f"n/a: {record.no_importance}."])
-    ranked = sorted(record.importance.items(), key=lambda pair: -pair[1])
-    rows = [[Cell(f"`{key}`"), Cell(f"{share:.2f}")] for key, share in ranked]
-    note = "Share of the objective's variance over these jobs that the parameter explains (fANOVA)."
-    return Table(title, ["parameter", "importance"], rows, [note])
-
-
-def _jobs(record: SweepRecord, columns: Columns) -> Table:
-    keys = list(dict.fromkeys(key for job in record.jobs for key in job["settings"]))
-    rows = [
-        [
-            Cell(job["job"], best=job["job"] == record.best),
-            *[Cell(shown(job["settings"][key]) if key in job["settings"] else "") for key in keys],
-            Cell(_status(job)),
-            *[figure_cell(column.of(job)) for column in columns],
-        ]
-        for job in record.jobs
-    ]  # fmt: skip
-    headings = [_title(column.subject, column.metric) for column in columns]
-    numbered = [
-        f"{heading} ({headings[: place + 1].count(heading)})" if headings.count(heading) > 1 else heading
-        for place, heading in enumerate(headings)
-    ]
-    notes = [f"{heading}: `{column.protocol}`" for heading, column in zip(numbered, columns, strict=True)]
-    header = ["job", *[f"{key}" for key in keys], "status", *numbered]
-    return Table("Jobs", header, rows, [f"Protocols: {'; '.join(notes)}."] if notes else [], words=len(keys) + 2)
-
-
-def _status(job: dict[str, Any]) -> str:
-    said = job.get("error") or ""
-    return said if job["status"] == "pruned" else f"{job['status']}: {said}" if said else str(job["status"])
-
-
-def _title(subject: str, metric: str) -> str:
-    return f"{subject_title(subject)}: {metric_title(metric)}"
+def measured(record: SweepRecord, column: Key) -> list[tuple[dict[str, Any], Figure]]:
+    """The jobs that have a figure of this key, each with it."""
+    return [(job, figure) for job in record.jobs if (figure := by_key(job["figures"]).get(column))]
 
 
 def shown(value: Any) -> str:
@@ -106,23 +27,64 @@ def shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _says(job: dict[str, Any]) -> str:
-    settings = ", ".join(f"{key} {shown(value)}" for key, value in job["settings"].items())
-    figure = job["figures"][0]
-    measured = f"; {METRICS[figure['metric']].title} {figure_cell(figure).text}" if figure else ""
-    return f"{job['job']}: {settings}{measured}"
+def render_sweep(path: Path, out: Path) -> dict[str, Path]:
+    """Write a sweep's tables, plots and self-contained page into `out`, with a copy of what they came from.
+
+    Returns the files: `tables` (Markdown) and `page`.
+    """
+    from robsynth.reports.sweep_plots import sweep_plots
+
+    record = SweepRecord.load(path)
+    sources = read_sources(path, record, [job["picture"] for job in record.jobs if job.get("picture")])
+    plots = sweep_plots(record)
+    content = {"title": record.sweep, "record": record, "tables": sweep_tables(record), "plots": plots,
+               "sources": sources, "metrics": METRICS, "cell": figure_cell, "shown": shown}  # fmt: skip
+    texts = {"tables.md": filled("sweep.md.j2", **content), "index.html": filled("sweep.html.j2", **content)}
+    return write_report(out, texts, plots, path, sources)
 
 
-def _about(record: SweepRecord) -> dict[str, Any]:
-    return {key: getattr(record, key) for key in (
-        "command", "sampler", "params", "words", "prepare", "objective", "pruning", "data", "machine", "versions",
-    )}  # fmt: skip
+def sweep_tables(record: SweepRecord) -> list[Table]:
+    """The best setting, the parameters' importance, and every job."""
+    return [_best(record), _importance(record), _jobs(record)]
 
 
-def _markdown(record: SweepRecord, tables: list[Table]) -> str:
-    parts = [f"# Sweep {record.sweep}", f"{record.sampler} over `robsynth {record.command}`, {len(record.jobs)} jobs, "
-             f"finished {record.finished}; commit `{record.commit or 'none'}`."]  # fmt: skip
-    for table in tables:
-        body = markdown(table) if table.header else "\n\n".join(table.notes)
-        parts.append(f"## {table.title}\n\n{body}")
-    return "\n\n".join(parts) + "\n"
+def _best(record: SweepRecord) -> Table:
+    if record.best is None:
+        return Table("Best setting", [], [], [f"n/a: {record.no_best}."])
+    job = record.job(record.best)
+    figures = by_key(job["figures"])
+    rows = [cells(f"`{key}`", shown(value)) for key, value in job["settings"].items()]
+    rows += [cells(key_title(key), figure_cell(figures[key])) for key in columns_of(record) if key in figures]
+    note = (
+        f"By `{record.objective}`, of {len(record.measured())} finished jobs. Chosen among all of them, so its figure "
+        "is a little too good: a run with another seed says how much."
+    )
+    return Table(f"Best setting: job {record.best}", ["", "value"], rows, [note])
+
+
+def _importance(record: SweepRecord) -> Table:
+    title = "Parameter importance"
+    if record.importance is None:
+        return Table(title, [], [], [f"n/a: {record.no_importance}."])
+    ranked = sorted(record.importance.items(), key=lambda pair: -pair[1])
+    rows = [cells(f"`{key}`", f"{share:.2f}") for key, share in ranked]
+    note = "Share of the objective's variance over these jobs that the parameter explains (fANOVA)."
+    return Table(title, ["parameter", "importance"], rows, [note])
+
+
+def _jobs(record: SweepRecord) -> Table:
+    settings = list(dict.fromkeys(key for job in record.jobs for key in job["settings"]))
+    columns = columns_of(record)
+    rows = [
+        cells(
+            Cell(job["job"], best=job["job"] == record.best),
+            *[shown(job["settings"].get(key, "")) for key in settings],
+            ": ".join(filter(None, (job["status"] if job["status"] != "pruned" else "", job.get("error")))),
+            *[figure_cell(by_key(job["figures"]).get(key)) for key in columns],
+        )
+        for job in record.jobs
+    ]
+    headings = numbered(map(key_title, columns))
+    said = "; ".join(f"{heading}: `{protocol}`" for heading, (_, _, protocol) in zip(headings, columns, strict=True))
+    notes = [f"Protocols: {said}."] if said else []
+    return Table("Jobs", ["job", *settings, "status", *headings], rows, notes, words=len(settings) + 2)

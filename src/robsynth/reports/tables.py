@@ -1,13 +1,15 @@
 """Tables of figures; one column never holds two protocols."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from robsynth.records.figures import METRICS
-from robsynth.records.record import Record
-from robsynth.records.rows import interval_of
+from robsynth.records.figures import METRICS, interval_of
+from robsynth.records.record import COSTS, Record
 
+Figure = dict[str, Any]
+Key = tuple[str, str, str]
+"""Subject, metric and protocol: only figures that have them in common may stand together."""
 # The tables of a record, each with its metrics in order.
 TABLES = {
     "Classifiers": ("clean_accuracy", "robust_accuracy"),
@@ -44,10 +46,9 @@ class Table:
     words: int = 1
 
 
-@dataclass(frozen=True)
-class Column:
-    metric: str
-    protocol: str
+def cells(*parts: str | Cell) -> list[Cell]:
+    """A row."""
+    return [Cell(part) if isinstance(part, str) else part for part in parts]
 
 
 def is_point(figure: Mapping[str, Any]) -> bool:
@@ -55,28 +56,40 @@ def is_point(figure: Mapping[str, Any]) -> bool:
     return figure.get("at") is not None
 
 
+def by_key(figures: Iterable[Figure | None]) -> dict[Key, Figure]:
+    """The figures that are there and no points of curves."""
+    return {(one["subject"], one["metric"], one["protocol"]): one for one in figures if one and not is_point(one)}
+
+
+def all_tables(record: Record) -> list[Table]:
+    """The tables of a record's figures, those that have rows."""
+    return [table for title, metrics in TABLES.items() if (table := figures_table(record, title, metrics))]
+
+
 def figures_table(record: Record, title: str, metrics: tuple[str, ...]) -> Table | None:
     """Subjects down, a column for each protocol under which one of `metrics` was measured; None without any."""
-    found = [figure for figure in record.figures if figure["metric"] in metrics and not is_point(figure)]
-    in_order = sorted(found, key=lambda figure: metrics.index(figure["metric"]))
-    columns = list(dict.fromkeys(Column(figure["metric"], figure["protocol"]) for figure in in_order))
-    if not columns:
+    found = {key: figure for key, figure in by_key(record.figures).items() if key[1] in metrics}
+    if not found:
         return None
-    measured = {(figure["subject"], Column(figure["metric"], figure["protocol"])): figure for figure in found}
+    columns = sorted(dict.fromkeys(key[1:] for key in found), key=lambda column: metrics.index(column[0]))
     rows = [
-        [Cell(subject_title(subject)), *[figure_cell(measured.get((subject, column))) for column in columns]]
-        for subject in dict.fromkeys(figure["subject"] for figure in found)
+        cells(subject_title(subject), *[figure_cell(found.get((subject, *column))) for column in columns])
+        for subject in dict.fromkeys(subject for subject, _, _ in found)
     ]
-    headings = [_heading(column, columns) for column in columns]
-    return Table(title, ["", *headings], rows, [_protocols(headings, columns)])
-
-
-def _protocols(headings: list[str], columns: list[Column]) -> str:
-    """Each protocol once, after all columns that it holds for."""
+    titles = numbered(_with_unit(metric) for metric, _ in columns)
+    headings = [f"{title} {_arrow(metric)}" for title, (metric, _) in zip(titles, columns, strict=True)]
     under: dict[str, list[str]] = {}
-    for heading, column in zip(headings, columns, strict=True):
-        under.setdefault(column.protocol, []).append(heading)
-    return "Protocols: " + "; ".join(f"{', '.join(found)}: `{protocol}`" for protocol, found in under.items()) + "."
+    for heading, (_, protocol) in zip(headings, columns, strict=True):
+        under.setdefault(protocol, []).append(heading)
+    said = "; ".join(f"{', '.join(found)}: `{protocol}`" for protocol, found in under.items())
+    return Table(title, ["", *headings], rows, [f"Protocols: {said}."])
+
+
+def numbered(names: Iterable[str]) -> list[str]:
+    """Names that come more than once, each with its number."""
+    every = list(names)
+    return [f"{name} ({every[:place].count(name) + 1})" if every.count(name) > 1 else name
+            for place, name in enumerate(every)]  # fmt: skip
 
 
 def subject_title(subject: str) -> str:
@@ -85,73 +98,58 @@ def subject_title(subject: str) -> str:
 
 def metric_title(metric: str) -> str:
     """The metric's name, its unit where a figure means nothing without it, and which way is better."""
+    return f"{_with_unit(metric)} {_arrow(metric)}"
+
+
+def key_title(key: Key) -> str:
+    return f"{subject_title(key[0])}: {metric_title(key[1])}"
+
+
+def _with_unit(metric: str) -> str:
     known = METRICS[metric]
-    unit = f", {known.unit}" if known.unit in ("dB", "x 1000") else ""
-    return f"{known.title}{unit} {'↑' if known.better == 'higher' else '↓'}"
+    return known.title + (f", {known.unit}" if known.unit in ("dB", "x 1000") else "")
 
 
-def _heading(column: Column, columns: list[Column]) -> str:
-    same = [other for other in columns if other.metric == column.metric]
-    title, space, arrow = metric_title(column.metric).rpartition(" ")
-    return f"{title} ({same.index(column) + 1}){space}{arrow}" if len(same) > 1 else f"{title}{space}{arrow}"
+def _arrow(metric: str) -> str:
+    return "↑" if METRICS[metric].better == "higher" else "↓"
 
 
 def figure_cell(figure: Mapping[str, Any] | None) -> Cell:
-    """Value and 95 % interval, or else spread, in the metric's digits; the protocol for its title."""
+    """Value and 95 % interval, or else spread, in the metric's digits; over several seeds both.
+
+    Its title is the protocol, and what the interval or the spread is.
+    """
     if figure is None:
         return Cell("")
     if figure["value"] is None:
         return Cell("n/a", title=f"{figure['protocol']}; {figure.get('why', 'not measured')}")
-    return Cell(_number(figure, figure["value"]), _range(figure), _about(figure))
-
-
-def _number(figure: Mapping[str, Any], value: float) -> str:
-    return f"{value:.{METRICS[figure['metric']].digits}f}"
-
-
-def _range(figure: Mapping[str, Any]) -> str:
-    seeds = figure.get("seeds", 1) > 1
-    spread, interval = figure.get("spread"), interval_of(figure)
-    parts = []
-    if spread is not None and (seeds or interval is None):
-        parts.append(f"± {_number(figure, spread)}")
+    digits, seeds, interval = METRICS[figure["metric"]].digits, figure.get("seeds", 1), interval_of(figure)
+    spread = figure.get("spread") if seeds > 1 or interval is None else None
+    ranges = [] if spread is None else [f"± {spread:.{digits}f}"]
     if interval is not None:
-        parts.append(f"[{_number(figure, interval[0])}, {_number(figure, interval[1])}]")
-    return " ".join(parts)
-
-
-def _about(figure: Mapping[str, Any]) -> str:
-    parts = [figure["protocol"]]
-    if figure.get("count") is not None:
-        parts.append(f"{figure['count']} images")
-    if figure.get("seeds", 1) > 1:
-        parts.append(f"mean, standard deviation and 95 % t-interval of {figure['seeds']} seeds")
-    elif interval_of(figure) is not None:
-        parts.append("95 % interval")
-    elif figure.get("spread") is not None:
-        parts.append("± standard deviation")
-    if figure.get("error") is not None:
-        parts.append(f"standard error {figure['error']:.3g}")
-    return "; ".join(parts)
-
-
-def all_tables(record: Record) -> list[Table]:
-    """The tables of a record's figures, those that have rows."""
-    tables = [figures_table(record, title, metrics) for title, metrics in TABLES.items()]
-    return [table for table in tables if table is not None]
+        ranges.append(f"[{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]")
+    kind = "" if not ranges else "± standard deviation" if interval is None else "95 % interval"
+    title = (
+        figure["protocol"],
+        f"{figure['count']} images" if figure.get("count") is not None else "",
+        f"mean, standard deviation and 95 % t-interval of {seeds} seeds" if seeds > 1 else kind,
+        f"standard error {figure['error']:.3g}" if figure.get("error") is not None else "",
+    )
+    return Cell(f"{figure['value']:.{digits}f}", " ".join(ranges), "; ".join(filter(None, title)))
 
 
 def costs_table(record: Record) -> Table:
-    """What each stage took."""
-
-    def row(name: str, wall: float, cpu: float, peak: float) -> list[Cell]:
-        return [Cell(name), Cell(f"{wall:.0f}"), Cell(f"{cpu:.0f}"), Cell(f"{peak:.1f}")]
-
-    stages = [(stage["wall_seconds"], stage["cpu_seconds"], stage["peak_memory_gb"]) for stage in record.stages]
-    rows = [row(stage["name"], *costs) for stage, costs in zip(record.stages, stages, strict=True)]
-    wall, cpu, peak = zip(*stages, strict=True) if stages else ((), (), ())
-    rows.append(row("all", sum(wall), sum(cpu), max(peak, default=0)))
-    return Table("Costs", ["stage", "wall s", "CPU s", "peak GiB so far"], rows)
+    """What each stage took; of a GPU where some stage used one."""
+    titles = zip(COSTS, ("wall s", "CPU s", "GPU s", "peak GiB so far", "peak GPU GiB so far"), strict=True)
+    columns = {key: title for key, title in titles if "gpu" not in key or any(key in stage for stage in record.stages)}
+    total: dict[str, Any] = {"name": "all"}
+    for key in columns:
+        total[key] = (sum if key.endswith("seconds") else max)([0, *(stage.get(key, 0) for stage in record.stages)])
+    rows = [
+        cells(stage["name"], *[f"{stage.get(key, 0):.{0 if key.endswith('seconds') else 1}f}" for key in columns])
+        for stage in [*record.stages, total]
+    ]
+    return Table("Costs", ["stage", *columns.values()], rows)
 
 
 def unavailable(record: Record) -> list[str]:

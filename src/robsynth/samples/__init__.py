@@ -1,8 +1,8 @@
 """Images on disk: our own sample stores, and other people's samples."""
 
-from robsynth.samples.inspect import Inspection, inspect, pixels_digest
+from robsynth.samples.inspection import Inspection, pixels_digest
 from robsynth.samples.load import load_samples, open_samples
-from robsynth.samples.quantise import to_uint8
+from robsynth.samples.quantise import as_pixels, to_uint8
 from robsynth.samples.source import MemorySamples, Samples, SampleSet, WithImages, WithLabels
 from robsynth.samples.store import SampleStore
 
@@ -14,7 +14,7 @@ __all__ = [
     "Samples",
     "WithImages",
     "WithLabels",
-    "inspect",
+    "as_pixels",
     "load_samples",
     "open_samples",
     "pixels_digest",

@@ -9,10 +9,10 @@ import numpy as np
 from PIL import Image
 
 from robsynth.errors import RequestError
+from robsynth.files import IMAGE_SUFFIXES
 from robsynth.samples.source import Samples, SampleSet, ranges
 
-SUFFIXES = (".png", ".bmp", ".webp", ".jpg", ".jpeg", ".tif", ".tiff")
-FORMATS = ("PNG", "BMP", "WEBP", "JPEG", "TIFF")
+FORMATS = ("PNG", "BMP", "WEBP", "JPEG", "PPM", "TIFF")
 LEFT_BY_SYSTEMS = ("thumbs.db", "desktop.ini")
 GREY = ("L", "1")
 DAMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
@@ -40,7 +40,7 @@ class Folder(Samples):
     def __init__(self, folder: Path, key: str) -> None:
         files, others = _list(folder)
         if not files:
-            raise RequestError(f"{key}: no images in {folder}; looked for {', '.join(SUFFIXES)}")
+            raise RequestError(f"{key}: no images in {folder}; looked for {', '.join(IMAGE_SUFFIXES)}")
         headers = [_read_header(file) for file in files]
         for header in headers:
             if header.size != headers[0].size:
@@ -77,8 +77,8 @@ def _list(folder: Path) -> tuple[list[Path], list[Path]]:
         and file.name.lower() not in LEFT_BY_SYSTEMS
         and file.is_file()
     )
-    images = [file for file in found if file.suffix.lower() in SUFFIXES]
-    return images, [file for file in found if file.suffix.lower() not in SUFFIXES]
+    images = [file for file in found if file.suffix.lower() in IMAGE_SUFFIXES]
+    return images, [file for file in found if file.suffix.lower() not in IMAGE_SUFFIXES]
 
 
 def _read_header(file: Path) -> Header:
@@ -95,7 +95,10 @@ def _is_deep(image: Image.Image) -> bool:
     if image.format == "BMP":
         return False
     # Of colours in 16 bits Pillow keeps the upper 8, without a word; only the layout of the raw pixels tells.
-    return image.mode[0] in "IF" or any(";16" in str(tile[-1]) for tile in getattr(image, "tile", ()))
+    layouts = [tile[-1] for tile in getattr(image, "tile", ())]
+    if image.format == "PPM" and isinstance(layouts[0], tuple):
+        return int(layouts[0][1]) > 255
+    return image.mode[0] in "IF" or any(";16" in str(layout) for layout in layouts)
 
 
 def _lossy(file: Path, form: str | None) -> str | None:
@@ -119,14 +122,14 @@ def _webp_chunks(file: Path) -> set[bytes]:
 def _warnings(headers: list[Header], others: list[Path], mode: str) -> Iterator[str]:
     for name in ("JPEG", "WebP"):
         if found := [header for header in headers if header.lossy == name]:
-            some = _some(found, headers)
-            yield f"{name} is lossy: figures differ from those of the images that were encoded ({some})"
+            which = _how_many(found, headers)
+            yield f"{name} is lossy: figures differ from those of the images that were encoded ({which})"
     if found := [header for header in headers if header.mode != mode]:
         modes = ", ".join(sorted({header.mode for header in found}))
-        yield f"{modes} images are converted to {mode} ({_some(found, headers)})"
+        yield f"{modes} images are converted to {mode} ({_how_many(found, headers)})"
     if others:
         yield f"files that are no images are ignored ({len(others)}, e.g. {others[0].name})"
 
 
-def _some(found: list[Header], headers: list[Header]) -> str:
+def _how_many(found: list[Header], headers: list[Header]) -> str:
     return f"{len(found)} of {len(headers)}, e.g. {found[0].file.name}"

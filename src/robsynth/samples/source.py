@@ -3,9 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 
+from robsynth.samples import inspection as looking
 from robsynth.samples.checks import check_beside, check_images
 
 
@@ -69,6 +71,11 @@ class Samples(ABC):
     @abstractmethod
     def chunks(self, size: int = 500, most: int | None = None) -> Iterator[SampleSet]:
         """All images, or the first `most`: `size` of them at a time, and in the last chunk what is left."""
+
+    @cached_property
+    def inspection(self) -> looking.Inspection:
+        """What a look at every pixel tells, once in this object's life."""
+        return looking.inspect(self, looking.CHUNK)
 
     def first(self, most: int | None = None) -> SampleSet:
         """The first `most` images (at least one), or all, in memory."""

@@ -1,13 +1,13 @@
 """A directory of finished images in shards, each whole or absent, so that a killed run goes on where it was."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from robsynth.directories import claim
 from robsynth.errors import RequestError
-from robsynth.files import read_json, write_atomically, write_json
+from robsynth.files import read_json, write_atomically
 from robsynth.samples.arrays import ArrayFile, ArraySamples, names_in
 from robsynth.samples.source import FIELDS, MemorySamples, Samples
 
@@ -36,30 +36,17 @@ class SampleStore:
 
     @classmethod
     def create(
-        cls, directory: Path, count: int, batch_size: int, about: dict[str, Any], force: bool = False
+        cls, directory: Path, count: int, batch_size: int, about: dict[str, Any], among: bool = False
     ) -> "SampleStore":
         """A new store, or the one that is there if it was made with the same settings.
 
         Raises
         ------
         RequestError
-            If the directory holds a store of other settings (they are named) or other files, unless `force`.
+            If the directory holds a store of other settings (they are named) or, unless `among`, other files.
         """
         manifest = {"format": FORMAT, "count": count, "batch_size": batch_size, **about}
-        if force and (directory / MANIFEST).is_file():
-            shutil.rmtree(directory)
-        if (directory / MANIFEST).exists():
-            store = cls.open(directory)
-            if store.manifest != manifest:
-                differ = _differences(store.manifest, manifest)
-                raise RequestError(
-                    f"out: {directory} holds other samples ({differ}); allowed: force=true, or another out"
-                )
-            return store
-        if directory.is_dir() and any(not path.name.startswith(".") for path in directory.iterdir()):
-            raise RequestError(f"out: {directory} holds files that are no sample store; allowed: an empty directory")
-        write_json(directory / MANIFEST, manifest)
-        return cls(directory, manifest)
+        return cls(directory, claim(directory, MANIFEST, manifest, "samples", among=among))
 
     @property
     def count(self) -> int:
@@ -114,8 +101,3 @@ def _shard(path: Path, rows: int) -> dict[str, ArrayFile]:
     if "images" not in arrays or any(array.shape[:1] != (rows,) for array in arrays.values()):
         raise RequestError(f"{path}: does not hold {rows} images")
     return arrays
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
-    keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-    return ", ".join(f"{key} {old.get(key)} instead of {new.get(key)}" for key in keys)

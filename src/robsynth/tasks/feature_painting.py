@@ -7,7 +7,7 @@ from robsynth.ascent import mean_square, towards, unit
 from robsynth.classifiers import AnyClassifier
 from robsynth.config import FeaturePainting
 from robsynth.errors import RequestError
-from robsynth.tasks.problem import Batch, Problem
+from robsynth.tasks.problem import Batch, Problem, register_task
 
 
 def feature_painting(f: AnyClassifier, batch: Batch, s: FeaturePainting) -> Problem:
@@ -37,3 +37,6 @@ def _checked(number: int, f: AnyClassifier) -> int:
             f"tasks.feature_painting.unit: found {number}, allowed: 0 to {f.head.in_features - 1}, or null"
         )
     return number
+
+
+register_task("feature_painting", FeaturePainting, feature_painting)

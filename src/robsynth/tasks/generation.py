@@ -5,7 +5,7 @@ from torch import Tensor
 from robsynth.ascent import towards
 from robsynth.classifiers import AnyClassifier
 from robsynth.config import Generation
-from robsynth.tasks.problem import Batch, Problem
+from robsynth.tasks.problem import Batch, Problem, register_task
 
 
 def generation(f: AnyClassifier, batch: Batch, s: Generation) -> Problem:
@@ -17,3 +17,6 @@ def generation(f: AnyClassifier, batch: Batch, s: Generation) -> Problem:
         return towards(f(x), y, s.objective)
 
     return Problem(start=batch.seeds.draw(y, batch.generators), objective=objective, wanted=y)
+
+
+register_task("generation", Generation, generation)

@@ -1,4 +1,4 @@
-"""The images that tasks start from: a data set's held-out images, or a user's own."""
+"""The images that tasks start from: a data set's test images, or a user's own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Originals:
         return len(self.labels)
 
 
-def held_out(images: ImageSet, label_names: Sequence[str]) -> Originals:
+def from_data_set(images: ImageSet, label_names: Sequence[str]) -> Originals:
     """A data set's images of those classes that the classifier knows by the same name."""
     if images.label_names == tuple(label_names):
         return Originals(images, images.labels)

@@ -1,22 +1,25 @@
 """What a task is given and what it has to say."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from robsynth.ascent import Objective
+from robsynth.classifiers import AnyClassifier
+from robsynth.config import TASKS, TaskSettings
 from robsynth.tasks.seeds import Seeds
 
 
 @dataclass(frozen=True)
 class Batch:
-    """n images to work on, each with a random generator of its own.
+    """n images to work on, each with a random generator of its own, on the device of the network.
 
     `images` float (n, C, H, W) in [0, 1] and `labels` (n,) are originals, or what a user gave; `size` is the side
     of the classifier's images; `seeds` draws start images of a class; `masks` (n, 1, H, W) are 1 where an image may
-    change. Image i gets the same generator whatever else is in the batch.
+    change, as their user says. Image i gets the same generator whatever else is in the batch.
     """
 
     images: Tensor
@@ -70,3 +73,19 @@ class Problem:
     wanted: Tensor
     original: Tensor | None = None
     mask: Tensor | None = None
+
+
+# A task takes the classifier, a batch and its own settings; the settings' type differs from task to task.
+Pose = Callable[[AnyClassifier, Batch, Any], Problem]
+POSE: dict[str, Pose] = {}
+
+
+def register_task(name: str, settings: type[TaskSettings], pose: Pose) -> None:
+    """Let a configuration name a task, of which `settings` is the dataclass.
+
+    Raises
+    ------
+    RequestError
+        If the name is taken, or no word.
+    """
+    TASKS.provide(name, pose, POSE, settings)

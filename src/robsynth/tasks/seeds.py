@@ -25,7 +25,7 @@ class Seeds(Protocol):
     """A distribution of start images for each class."""
 
     def draw(self, labels: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-        """A start image for each of `labels` (n,): float (n, C, H, W), clamped to [0, 1]."""
+        """A start image for each of `labels` (n,), on their device: float (n, C, H, W), clamped to [0, 1]."""
         ...
 
 
@@ -151,14 +151,14 @@ class LowRankGaussians:
 
 
 def _draw(labels, generators, factor_of, deviation_of, shape, pool):  # type: ignore[no-untyped-def]
-    """One image after the other, so that none depends on its batch in any bit."""
+    """One image after the other and on the CPU, so that none depends on its batch or device in any bit."""
     seeds = torch.empty(len(labels), *shape)
     for i, (label, generator) in enumerate(zip(labels.tolist(), generators, strict=True)):
         mean, factor = factor_of(label)
         z = torch.randn(len(factor), generator=generator)
         e = torch.randn(len(mean), generator=generator)
         seeds[i] = (mean + z @ factor + deviation_of(label) * e).view(shape)
-    return block_upsample(seeds.clamp(0, 1), pool).to(labels.device)
+    return block_upsample(seeds.clamp(0, 1).to(labels.device), pool)
 
 
 def _principal_axes(covariance: Tensor, rank: int) -> Tensor:

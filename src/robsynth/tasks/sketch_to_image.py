@@ -7,7 +7,7 @@ from torch import Tensor
 from robsynth.ascent import towards
 from robsynth.classifiers import AnyClassifier
 from robsynth.config import SketchToImage
-from robsynth.tasks.problem import Batch, Problem
+from robsynth.tasks.problem import Batch, Problem, register_task
 
 
 def thin(images: Tensor, threshold: float) -> Tensor:
@@ -42,3 +42,6 @@ def sketch_to_image(f: AnyClassifier, batch: Batch, s: SketchToImage) -> Problem
         return Problem(start=batch.images, objective=objective, wanted=y)
     sketch = thin(batch.images, s.threshold) if s.lines == "strokes" else edges(batch.images)
     return Problem(start=sketch, objective=objective, wanted=y, original=batch.images)
+
+
+register_task("sketch_to_image", SketchToImage, sketch_to_image)

@@ -6,7 +6,7 @@ from torch.nn.functional import avg_pool2d
 from robsynth.ascent import towards
 from robsynth.classifiers import AnyClassifier
 from robsynth.config import SuperResolution
-from robsynth.tasks.problem import Batch, Problem
+from robsynth.tasks.problem import Batch, Problem, register_task
 from robsynth.tasks.seeds import block_upsample
 
 
@@ -25,3 +25,6 @@ def super_resolution(f: AnyClassifier, batch: Batch, s: SuperResolution) -> Prob
         return Problem(block_upsample(batch.images, s.factor), objective, wanted=y)
     few_pixels = avg_pool2d(batch.images, s.factor)
     return Problem(block_upsample(few_pixels, s.factor), objective, wanted=y, original=batch.images)
+
+
+register_task("super_resolution", SuperResolution, super_resolution)

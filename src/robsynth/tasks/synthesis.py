@@ -1,65 +1,53 @@
 """Runs a task: from image numbers to finished images."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from robsynth import ascent
 from robsynth.ascent import Observer, ascend, constraint, frozen
 from robsynth.classifiers import AnyClassifier
-from robsynth.config import FeaturePainting, Task
+from robsynth.config import FeaturePainting, TaskSettings
 from robsynth.errors import RequestError
-from robsynth.machine import autocast
+from robsynth.files import some
+from robsynth.machine import arithmetic, deterministic
 from robsynth.randomness import generator, standard_normal
-from robsynth.tasks.feature_painting import feature_painting
-from robsynth.tasks.generation import generation
-from robsynth.tasks.inpainting import inpainting
 from robsynth.tasks.originals import UNKNOWN, Originals
-from robsynth.tasks.problem import Batch, Problem
+from robsynth.tasks.problem import POSE, Batch, Problem
 from robsynth.tasks.seeds import Seeds
-from robsynth.tasks.sketch_to_image import sketch_to_image
-from robsynth.tasks.super_resolution import super_resolution
-from robsynth.tasks.translation import translation
-
-# A task takes the classifier, a batch and its own settings; the settings' type differs from task to task.
-POSE: dict[str, Callable[[Any, Batch, Any], Problem]] = {
-    "generation": generation,
-    "inpainting": inpainting,
-    "translation": translation,
-    "super_resolution": super_resolution,
-    "sketch_to_image": sketch_to_image,
-    "feature_painting": feature_painting,
-}
 
 
 @dataclass(frozen=True)
 class Synthesis:
-    """A task with everything that decides what its image i looks like.
+    """A task with everything that decides what its image i looks like, but for rounding.
+
+    It works where `network` lies; what is drawn or read on the CPU is brought there. Images of one batch are the same
+    to the bit whenever they are made; in another batch, or on another device, to a grey level.
 
     Originals are taken in their order, over and over; without any (generation) image i is of class i mod
     classes. `stage_masks` has the masks of each stage of painting that names one.
     """
 
     name: str
-    settings: Task
+    settings: TaskSettings
     network: AnyClassifier
     label_names: tuple[str, ...]
     shape: tuple[int, int, int]
     seed: int
-    device: torch.device
     precision: str
     originals: Originals | None = None
     seeds: Seeds | None = None
     stage_masks: tuple[Tensor | None, ...] = ()
 
     def run(self, indices: Tensor, on_step: Observer | None = None) -> tuple[Problem, Tensor]:
-        """The problem of these images and its solution, float (n, C, H, W) in [0, 1]."""
-        network = self.network.to(self.device)
+        """The problem of the images with these numbers (n,) and its solution, float (n, C, H, W) in [0, 1].
+
+        `on_step` sees each stage's path, as `ascend` has it.
+        """
         problems, x = [], None
-        with frozen(network), autocast(self.device, self.precision):
+        with frozen(self.network), deterministic(self.network.device):
             for stage, settings in enumerate(stages(self.settings)):
                 problems.append(self.pose(indices, settings, stage, x))
                 x = self._solve(problems[-1], settings, indices, stage, on_step)
@@ -71,23 +59,28 @@ class Synthesis:
             first = replace(first, wanted=last.wanted, mask=painted)
         return first, x
 
-    def _solve(self, problem: Problem, s: Task, indices: Tensor, stage: int, on_step: Observer | None) -> Tensor:
+    def _solve(
+        self, problem: Problem, s: TaskSettings, indices: Tensor, stage: int, on_step: Observer | None
+    ) -> Tensor:
         start = problem.start
         if s.noise:
             noise = standard_normal(start, [generator(self.seed, "noise", int(i), stage) for i in indices])
             start = (start + s.noise * noise).clamp(0, 1)
-        return ascend(
-            problem.objective,
-            start,
-            constraint(s.norm, s.eps),
-            s.steps,
-            s.step_size,
-            keep="best" if s.keep == "best" else "last",
-            on_step=on_step,
-            centre=problem.start,
-        )
+        with arithmetic(self.precision, self.network.device):
+            return ascend(
+                problem.objective,
+                start,
+                constraint(s.norm, s.eps),
+                s.steps,
+                s.step_size,
+                s.keep,
+                on_step=on_step,
+                centre=problem.start,
+            )
 
-    def pose(self, indices: Tensor, settings: Task | None = None, stage: int = 0, x: Tensor | None = None) -> Problem:
+    def pose(
+        self, indices: Tensor, settings: TaskSettings | None = None, stage: int = 0, x: Tensor | None = None
+    ) -> Problem:
         """The problem of the images with these numbers (n,); `x` is what the stage before left of them."""
         settings = stages(self.settings)[0] if settings is None else settings
         images, labels, masks = self._given(indices, stage)
@@ -105,32 +98,32 @@ class Synthesis:
 
     def _given(self, indices: Tensor, stage: int) -> tuple[Tensor, Tensor, Tensor | None]:
         """Images, labels and masks of these numbers."""
+        device = self.network.device
         if self.originals is None:
-            blank = torch.zeros(len(indices), *self.shape, device=self.device)
-            return blank, (indices % len(self.label_names)).to(self.device), None
+            blank = torch.zeros(len(indices), *self.shape, device=device)
+            return blank, (indices % len(self.label_names)).to(device), None
         rows = indices % len(self.originals)
         images, _ = self.originals.images.take(rows)
-        images, labels = images.to(self.device), self.originals.labels[rows].to(self.device)
-        if (labels == UNKNOWN).any():
+        images, said = images.to(device), self.originals.labels[rows]
+        labels = said.to(device)
+        if (said == UNKNOWN).any():
             labels = torch.where(labels == UNKNOWN, self._seen(images), labels)
         masks = self.stage_masks[stage] if stage < len(self.stage_masks) else None
         masks = self.originals.masks if masks is None else masks
-        return images, labels, None if masks is None else masks[rows].to(self.device)
+        return images, labels, None if masks is None else masks[rows].to(device)
 
-    @torch.no_grad()
     def _seen(self, images: Tensor) -> Tensor:
         """What the classifier takes images for, where nobody said."""
-        return self.network(interpolate(images, self.shape[1:])).argmax(1)
+        with torch.no_grad(), arithmetic(self.precision, self.network.device):
+            return self.network(interpolate(images, self.shape[1:])).argmax(1)
 
     def _number(self, target: str | None) -> int | None:
         if target is not None and target not in self.label_names:
-            raise RequestError(
-                f"tasks.{self.name}.target: found {target!r}, allowed: {', '.join(_some(self.label_names))}"
-            )
+            raise RequestError(f"tasks.{self.name}.target: found {target!r}, allowed: {some(self.label_names)}")
         return None if target is None else self.label_names.index(target)
 
 
-def stages(settings: Task) -> list[Task]:
+def stages(settings: TaskSettings) -> list[TaskSettings]:
     """The settings of each stage: one, unless feature painting names several."""
     if not isinstance(settings, FeaturePainting) or not settings.stages:
         return [settings]
@@ -145,5 +138,9 @@ def stages(settings: Task) -> list[Task]:
     ]
 
 
-def _some(names: Sequence[str], most: int = 20) -> list[str]:
-    return [*names[:most], *([f"... ({len(names)} in all)"] if len(names) > most else [])]
+def passes(settings: TaskSettings, count: int) -> int:
+    """How often one image goes forward or backward through the classifier until `count` images are made.
+
+    Once more each, forward, where nobody said which class a user's image is of.
+    """
+    return count * sum(ascent.passes(stage.steps, stage.keep) for stage in stages(settings))

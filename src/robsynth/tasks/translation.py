@@ -5,7 +5,7 @@ from torch import Tensor
 from robsynth.ascent import towards
 from robsynth.classifiers import AnyClassifier
 from robsynth.config import Translation
-from robsynth.tasks.problem import Batch, Problem
+from robsynth.tasks.problem import Batch, Problem, register_task
 
 
 def translation(f: AnyClassifier, batch: Batch, s: Translation) -> Problem:
@@ -16,3 +16,6 @@ def translation(f: AnyClassifier, batch: Batch, s: Translation) -> Problem:
         return towards(f(x), y, s.objective)
 
     return Problem(start=batch.images, objective=objective, wanted=y)
+
+
+register_task("translation", Translation, translation)

@@ -10,11 +10,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from robsynth import processes
 from robsynth.classifiers import Classifier
+from robsynth.classifiers.synced import with_synced_batch_norms
 from robsynth.config import Adversary, Recipe
 from robsynth.data import ImageSet
 from robsynth.data.augment import augment
 from robsynth.data.batches import Portion
-from robsynth.machine import autocast
 from robsynth.randomness import generator
 from robsynth.training.held_out import HeldOut
 from robsynth.training.methods import training_method
@@ -33,12 +33,8 @@ class AdversarialTraining(pl.LightningModule):
         self, network: Classifier, adversary: Adversary, recipe: Recipe, seed: int, held_out: ImageSet | None = None
     ) -> None:
         super().__init__()
-        self.network, self.adversary, self.settings, self.seed = (
-            processes.synchronised(network),
-            adversary,
-            recipe,
-            seed,
-        )
+        self.network = with_synced_batch_norms(network) if processes.count() > 1 else network
+        self.adversary, self.settings, self.seed = adversary, recipe, seed
         self.average = averaged(self.network, recipe.ema) if recipe.ema else None
         self.method = training_method(adversary, recipe.label_smoothing)
         self.held_out = None if held_out is None else HeldOut(held_out, adversary, seed)
@@ -82,8 +78,8 @@ class AdversarialTraining(pl.LightningModule):
         means = self.tally.means()
         if self.held_out is None:
             return means
-        with autocast(self.device, "bf16" if self.trainer.precision == "bf16-mixed" else "fp32"):
-            return {**means, **self.held_out.look(self.kept, self.device)}
+        with self.trainer.precision_plugin.forward_context():
+            return {**means, **self.held_out.look(self.kept)}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["method"] = self.method.state()
@@ -100,7 +96,7 @@ class AdversarialTraining(pl.LightningModule):
             s.learning_rate,
             s.momentum,
             weight_decay=s.weight_decay,
-            nesterov=s.momentum > 0,
+            nesterov=s.nesterov and s.momentum > 0,
         )
         if s.schedule == "steps":
             drops = torch.optim.lr_scheduler.MultiStepLR(optimiser, sorted(s.drops), gamma=0.1)

@@ -18,6 +18,7 @@ from robsynth import processes
 from robsynth.data.batches import Batches
 from robsynth.errors import RunError
 from robsynth.files import file_sha1, write_atomically
+from robsynth.machine import Machine, arithmetic, deterministic
 from robsynth.progress import say
 from robsynth.training.checkpoints import AtomicCheckpoints, newest, step_back
 from robsynth.training.held_out import onsets, score
@@ -43,25 +44,37 @@ class Trainable(Protocol):
 
 
 class Diary(Callback):
-    """One row of metrics an epoch, with the wall and CPU seconds spent so far; kept in the checkpoint.
+    """One row of metrics an epoch, with the wall, CPU and GPU seconds spent so far; kept in the checkpoint.
 
     So a resumed training has the history and the costs of all that led to its weights, and of nothing that was lost.
     The network of the best epoch by its held-out images, a later one before an equal, is written to `best`.
     `on_epoch` is given all rows so far after every epoch, in the process of rank 0.
     """
 
-    def __init__(self, best: Path, on_epoch: OnEpoch) -> None:
+    def __init__(self, best: Path, on_epoch: OnEpoch, device: torch.device) -> None:
         self.rows: list[dict[str, float]] = []
         self.best_sha1: str | None = None
-        self._best, self._on_epoch = best, on_epoch
-        self._before = (0.0, 0.0)
+        self._best, self._on_epoch, self._device = best, on_epoch, device
+        self._before: dict[str, float] = {}
         self._since = (0.0, 0.0)
 
-    def seconds(self) -> tuple[float, float]:
-        """Wall seconds of this training up to now, and CPU seconds of all its processes, which all have to ask."""
-        wall, cpu = self._since
-        own = torch.tensor(time.process_time() - cpu, dtype=torch.float64)
-        return self._before[0] + time.perf_counter() - wall, self._before[1] + float(processes.total(own))
+    def seconds(self) -> dict[str, float]:
+        """Wall seconds of this training up to now, and what its processes, which all have to ask, had of their cores.
+
+        On GPUs also for how long they had those, one each: all the while, as nobody else can use one that waits.
+        """
+        wall, cpu = self._now()
+        own = torch.tensor(cpu - self._since[1], dtype=torch.float64)
+        spent = {"wall_seconds": wall - self._since[0], "cpu_seconds": float(processes.total(own))}
+        if self._device.type == "cuda":
+            spent["gpu_seconds"] = spent["wall_seconds"] * processes.count()
+        return {name: self._before.get(name, 0.0) + value for name, value in spent.items()}
+
+    def _now(self) -> tuple[float, float]:
+        if self._device.type == "cuda":
+            # What was begun is counted when it is done.
+            torch.cuda.synchronize(self._device)
+        return time.perf_counter(), time.process_time()
 
     @property
     def chosen(self) -> dict[str, float] | None:
@@ -70,13 +83,12 @@ class Diary(Callback):
         return self.rows[int(max(scored)[1]) - 1] if scored else None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._since = (time.perf_counter(), time.process_time())
+        self._since = self._now()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         metrics = {name: round(value, 6) for name, value in pl_module.after_epoch().items()}
-        wall, cpu = self.seconds()
-        row = {"epoch": trainer.current_epoch + 1, **metrics, "wall_seconds": round(wall, 2),
-               "cpu_seconds": round(cpu, 2)}  # fmt: skip
+        spent = {name: round(value, 2) for name, value in self.seconds().items()}
+        row = {"epoch": trainer.current_epoch + 1, **metrics, **spent}
         self.rows.append(row)
         if trainer.is_global_zero:
             if row in onsets(self.rows):
@@ -88,11 +100,11 @@ class Diary(Callback):
             self._on_epoch(self.rows)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows, "seconds": list(self.seconds()), "best": self.best_sha1}
+        return {"rows": self.rows, "seconds": self.seconds(), "best": self.best_sha1}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows = list(state_dict["rows"])
-        self._before = tuple(state_dict["seconds"])
+        self._before = dict(state_dict["seconds"])
         self.best_sha1 = state_dict["best"]
 
 
@@ -164,15 +176,16 @@ def fit(
     batches: Batches,
     epochs: int,
     directory: Path,
-    device: torch.device,
-    precision: str,
+    machine: Machine,
     on_epoch: OnEpoch = lambda rows: None,
     save_every: int | None = None,
 ) -> Diary:
     """Train a `Trainable` for `epochs`, from `directory`/last.ckpt if it is there.
 
     The module ends with `kept` being the network of the epoch that its held-out images chose, or without any of the
-    last. `on_epoch` is given the diary's rows after every epoch. Trains in all the run's processes.
+    last, on the CPU. `on_epoch` is given the diary's rows after every epoch. Trains in all the run's processes, on the
+    machine's device and in its arithmetic; one that is stopped and goes on there ends in the same bits, on a GPU as far
+    as `deterministic` promises.
 
     Raises
     ------
@@ -180,13 +193,13 @@ def fit(
         If no checkpoint can be read, the loss stops being a number, or a process that reads images dies.
     """
     last = directory / "last.ckpt"
-    diary = Diary(directory / BEST, on_epoch)
-    where = processes.lightning_arguments(device)
+    diary = Diary(directory / BEST, on_epoch, machine.device)
+    where = lightning_arguments(machine.device)
     plugins = [AtomicCheckpoints(), *where.pop("plugins", [])]
     trainer = pl.Trainer(
         **where,
         max_epochs=epochs,
-        precision="bf16-mixed" if precision == "bf16" else "32-true",
+        precision="bf16-mixed" if machine.precision == "bf16" else "32-true",
         accumulate_grad_batches=batches.parts if module.automatic_optimization else 1,
         # The diary comes first: the checkpoint of an epoch holds the epoch's row.
         callbacks=[diary, Keeper(last, save_every), RichProgressBar(console_kwargs={"stderr": True})],
@@ -198,7 +211,9 @@ def fit(
         use_distributed_sampler=False,
     )
     found = processes.once(lambda: newest(last))
-    with warnings.catch_warnings():
+    # Of bf16 Lightning casts itself, around each step.
+    exact = "fp32" if machine.precision == "bf16" else machine.precision
+    with warnings.catch_warnings(), arithmetic(exact, machine.device), deterministic(machine.device):
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch.optim")
         try:
             with processes.others_stay():
@@ -216,6 +231,24 @@ def fit(
             raise RunError(f"{best}: damaged or gone; force=true trains anew")
         module.kept.load_state_dict(safetensors.torch.load_file(best))
     return diary
+
+
+def lightning_arguments(device: torch.device) -> dict[str, Any]:
+    """What Lightning's Trainer has to be told of the run's processes: accelerator, devices, nodes, strategy."""
+    from pytorch_lightning.plugins.environments import LightningEnvironment
+    from pytorch_lightning.strategies import DDPStrategy
+
+    accelerator, group = "gpu" if device.type == "cuda" else "cpu", processes.group()
+    if group is None:
+        # Named, because Lightning would otherwise believe a cluster that this process is one of several.
+        return {"accelerator": accelerator, "devices": 1, "plugins": [LightningEnvironment()]}
+    return {
+        "accelerator": accelerator,
+        # As many as there are processes here, which may be more than each of them sees.
+        "strategy": DDPStrategy(parallel_devices=group.devices, find_unused_parameters=False),
+        "num_nodes": group.count // len(group.devices),
+        "plugins": [group.environment],
+    }
 
 
 def _explained(error: Exception, found: Path | None, trainer: pl.Trainer) -> Exception:

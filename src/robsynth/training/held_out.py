@@ -6,18 +6,17 @@ from dataclasses import replace
 import torch
 
 from robsynth import processes
-from robsynth.ascent.attack import attack
 from robsynth.classifiers import AnyClassifier
 from robsynth.config import Adversary
 from robsynth.data import ImageSet
-from robsynth.data.images import interleave_classes
+from robsynth.data.images import chunks_of, interleave_classes
 from robsynth.errors import RequestError
 from robsynth.randomness import generator
+from robsynth.training.attacks import attacked, passes
 
 ROBUST, CLEAN, TRAINING = "held_out_robust_accuracy", "held_out_accuracy", "held_out_accuracy_under_training_attack"
 # PGD that a network which only learned to mislead its own training attack does not withstand.
 STEPS = 10
-CHUNK = 250
 # By how much fewer images may withstand PGD than the training attack; a robust network's two shares are alike.
 GAP = 0.2
 
@@ -27,18 +26,21 @@ def hold_out(images: ImageSet, count: int) -> tuple[ImageSet, ImageSet | None]:
 
     The choice depends on the set alone, not on a run's seed: so runs are chosen and compared on the same images.
     """
+    check_count(count, len(images))
     if count == 0:
         return images, None
-    if 2 * count > len(images):
-        raise RequestError(
-            f"recipe.held_out: found {count} of {len(images)} training images, allowed: 0 to {len(images) // 2}"
-        )
     shuffled = torch.randperm(len(images), generator=generator(0, "held out"))
     order = interleave_classes(images.labels, shuffled)
     aside, rest = order[:count].sort().values, order[count:].sort().values
     return images.subset(rest, f"{images.name} without {count}"), images.subset(
         aside, f"{images.name}, {count} held out"
     )
+
+
+def check_count(count: int, images: int) -> None:
+    """A RequestError where so many are too many of all training images."""
+    if 2 * count > images:
+        raise RequestError(f"recipe.held_out: found {count} of {images} training images, allowed: 0 to {images // 2}")
 
 
 class HeldOut:
@@ -48,34 +50,40 @@ class HeldOut:
     """
 
     def __init__(self, images: ImageSet, adversary: Adversary, seed: int) -> None:
-        self.images, self.seed = images, seed
-        self.pgd = None if adversary.norm == "none" else check_attack(adversary)
-        self.training = replace(adversary, method="pgd", beta=None, replays=None, steps=1, random_start=True)
-        self.guards = wants_guard(adversary)
+        self.images, self.seed, self.checks = images, seed, checks(adversary)
 
-    def look(self, network: AnyClassifier, device: torch.device) -> dict[str, float]:
+    def look(self, network: AnyClassifier) -> dict[str, float]:
         """Shares of the images in [0, 1] under stable names; a network that was trained plainly has the clean one."""
-        found = {CLEAN: self._share(network, device, None)}
-        if self.pgd is not None:
-            found[ROBUST] = self._share(network, device, self.pgd)
-        if self.guards:
-            found[TRAINING] = self._share(network, device, self.training)
-        return found
+        return {name: self._share(network, adversary) for name, adversary in self.checks.items()}
 
-    def _share(self, network: AnyClassifier, device: torch.device, adversary: Adversary | None) -> float:
+    def _share(self, network: AnyClassifier, adversary: Adversary | None) -> float:
         modes = network.training
         network.eval()
-        right = torch.zeros((), device=device)
-        chunks = torch.arange(len(self.images)).split(CHUNK)
+        right, chunks = torch.zeros((), device=network.device), chunks_of(self.images)
         for number in processes.mine(range(len(chunks))):
-            x, y = (part.to(device) for part in self.images.take(chunks[number]))
+            x, y = (part.to(network.device) for part in self.images.take(chunks[number]))
             if adversary is not None:
                 # The same points of the ball after every epoch.
-                x = attack(network, x, y, adversary, generator(self.seed, "held out", number))
+                x = attacked(network, x, y, adversary, generator(self.seed, "held out", number))
             with torch.no_grad():
                 right += (network(x).argmax(1) == y).sum()
         network.train(modes)
         return float(processes.total(right)) / len(self.images)
+
+
+def checks(adversary: Adversary) -> dict[str, Adversary | None]:
+    """The attacks under which held-out images are looked at, by the names of their figures; None is no attack."""
+    found: dict[str, Adversary | None] = {CLEAN: None}
+    if adversary.norm != "none":
+        found[ROBUST] = check_attack(adversary)
+    if wants_guard(adversary):
+        found[TRAINING] = replace(adversary, method="pgd", beta=None, replays=None, steps=1, random_start=True)
+    return found
+
+
+def check_passes(adversary: Adversary) -> int:
+    """How often one held-out image goes forward or backward through the network when it is looked at."""
+    return sum(1 + (0 if attack is None else passes(attack)) for attack in checks(adversary).values())
 
 
 def check_attack(adversary: Adversary) -> Adversary:

@@ -5,11 +5,12 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div
 
 from robsynth import processes
-from robsynth.ascent import ascend, constraint, frozen
-from robsynth.ascent.attack import attack
+from robsynth.ascent import ascend, constraint, frozen, in_full
 from robsynth.classifiers import AnyClassifier
-from robsynth.config import Adversary
+from robsynth.config import Adversary, Recipe
 from robsynth.randomness import OfBatch
+from robsynth.training.attacks import attacked, passes
+from robsynth.training.held_out import check_passes
 
 
 class Standard:
@@ -48,7 +49,7 @@ class Pgd(Standard):
         self.adversary = adversary
 
     def __call__(self, network: AnyClassifier, images: Tensor, labels: Tensor, noise: OfBatch) -> tuple[Tensor, Tensor]:
-        return super().__call__(network, attack(network, images, labels, self.adversary, noise), labels, noise)
+        return super().__call__(network, attacked(network, images, labels, self.adversary, noise), labels, noise)
 
 
 class Trades(Standard):
@@ -68,8 +69,7 @@ class Trades(Standard):
             natural = network(images).detach()
             moved = ascend(
                 lambda x: divergence(natural, network(x)),
-                images, constraint(s.norm, s.eps), s.steps, s.step_size,
-                keep="best" if s.keep == "best" else "last", generator=noise,
+                images, constraint(s.norm, s.eps), s.steps, s.step_size, s.keep, noise,
             )  # fmt: skip
         # One pass for both, so that batch norm sees natural and moved images together, and statistics move once.
         logits, moved_logits = network(torch.cat([images, moved])).chunk(2)
@@ -77,8 +77,9 @@ class Trades(Standard):
 
 
 def divergence(logits: Tensor, other: Tensor) -> Tensor:
-    """KL(softmax of (n, K) `logits` || softmax of `other`), one value per sample."""
-    return kl_div(other.log_softmax(1), logits.log_softmax(1), reduction="none", log_target=True).sum(1)
+    """KL(softmax of (n, K) `logits` || softmax of `other`), one value per sample, in float32 at least."""
+    first, second = in_full(logits).log_softmax(1), in_full(other).log_softmax(1)
+    return kl_div(second, first, reduction="none", log_target=True).sum(1)
 
 
 class Free(Standard):
@@ -121,3 +122,21 @@ def training_method(adversary: Adversary, label_smoothing: float = 0.0) -> Stand
         return Standard(label_smoothing)
     methods: dict[str, type[Pgd | Free | Trades]] = {"pgd": Pgd, "free": Free, "trades": Trades}
     return methods[adversary.method](adversary, label_smoothing)
+
+
+def training_passes(adversary: Adversary, recipe: Recipe, images: int, held_out: int) -> int:
+    """How often one image goes forward or backward through the network in a training on `images`.
+
+    That of the `held_out` images which are looked at after each epoch counts. A way back to weights and image alike,
+    which costs two, is two.
+    """
+    learnt, replays = 3, adversary.replays or 1
+    of_image = {
+        "pgd": learnt + (0 if adversary.norm == "none" else passes(adversary)),
+        "free": learnt * replays,
+        # Of the natural images too: one pass for the attack to compare with, and what is learnt of them.
+        "trades": 2 * learnt + 1 + passes(adversary),
+    }[adversary.method]
+    batch = min(recipe.batch_size, images)
+    seen = images // batch * (batch // recipe.accumulate) * recipe.accumulate
+    return recipe.epochs * (seen * of_image + held_out * check_passes(adversary))

@@ -11,6 +11,7 @@ from robsynth.data.sources import parquet as hub_layout
 from robsynth.data.sources.download import download_archive, download_from_hub, downloads, hub_copy
 from robsynth.data.sources.listing import Listing
 from robsynth.errors import RequestError
+from robsynth.files import some
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CYCLEGAN = "http://efrosgans.eecs.berkeley.edu/cyclegan/datasets"
@@ -159,7 +160,7 @@ def _parquet(name: str, place: Path, known: Known, split: str) -> Listing:
         return imagenet.restricted(listing)
     if known.label_names and listing.label_names != known.label_names:
         raise RequestError(
-            f"{place}: found classes {tree.some(listing.label_names)}, allowed: {', '.join(known.label_names)}"
+            f"{place}: found classes {some(listing.label_names)}, allowed: {', '.join(known.label_names)}"
         )
     return listing
 

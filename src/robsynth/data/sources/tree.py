@@ -8,8 +8,7 @@ import torch
 
 from robsynth.data.sources.listing import Listing, digest_of
 from robsynth.errors import RequestError
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
+from robsynth.files import IMAGE_SUFFIXES, some
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -23,7 +22,7 @@ def _image_files(folder: Path) -> list[str]:
         os.path.join(parent, name)
         for parent, _, names in os.walk(folder, followlinks=True)
         for name in names
-        if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+        if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
     )
 
 
@@ -58,11 +57,6 @@ def domain_tree(directory: Path, split: str, label_names: Sequence[str]) -> List
     return _listing(directory, folders, label_names)
 
 
-def some(names: Sequence[str]) -> str:
-    """Names for a message: all, or the first of many."""
-    return ", ".join(names) if len(names) <= 12 else f"{', '.join(names[:5])} and {len(names) - 5} more"
-
-
 def _listing(root: Path, folders: Sequence[Path], label_names: Sequence[str]) -> Listing:
     files: list[str] = []
     counts = []
@@ -71,7 +65,7 @@ def _listing(root: Path, folders: Sequence[Path], label_names: Sequence[str]) ->
         files += found
         counts.append(len(found))
     if not files:
-        raise RequestError(f"{root}: holds no images ({', '.join(SUFFIXES)})")
+        raise RequestError(f"{root}: holds no images ({', '.join(IMAGE_SUFFIXES)})")
     facts = [os.stat(file) for file in files]
     names = [os.path.relpath(file, root).replace(os.sep, "/") for file in files]
     return Listing(

@@ -7,21 +7,20 @@ import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from robsynth.directories import now
 from robsynth.errors import PRUNED
 from robsynth.files import read_json, write_json
 
 FILE, LOG, LOCK, RUN = "job.json", "log.txt", ".lock", "run"
 # How every attempt begins in the log.
 ATTEMPT = "--- begun "
-# Of a run that somebody ended.
-STOPPED = (130, 143, -2, -15)
+# What exit statuses mean, those of a run that somebody ended among them; any other is a failure.
+STATUSES = {0: "finished", PRUNED: "pruned", **dict.fromkeys((130, 143, -2, -15), "stopped")}
+# Names a trial's file to the process that runs it.
 TRIAL = "ROBSYNTH_TRIAL"
 
 
@@ -52,72 +51,59 @@ def load_job(directory: Path) -> Job:
     return Job(**read_json(directory / FILE))
 
 
-def save_job(directory: Path, job: Job) -> Job:
+def save_job(directory: Path, job: Job) -> None:
     write_json(directory / FILE, asdict(job))
-    return job
 
 
-def run_job(directory: Path, cwd: Path, threads: int | None) -> None:
+def run_job(directory: Path, cwd: Path, variables: dict[str, str | None]) -> None:
     """Run a job in a process of its own, unless it has ended; its file says how it ends, its log all that it said.
 
-    A process that a killed sweep left behind still has the job's lock; it is waited for, and what it left undone goes
-    on.
+    `variables` are set in its environment, or with None taken from it. A process that a killed sweep left behind still
+    has the job's lock; it is waited for, and what it left undone goes on.
     """
     directory = cwd / directory
-    with _locked(directory / LOCK) as lock:
+    with (directory / LOCK).open("ab") as lock, (directory / LOG).open("ab") as log:
+        # The process and its children have it, to the last of them.
+        fcntl.flock(lock, fcntl.LOCK_EX)
         job = load_job(directory)
         if job.ended:
             return
-        job = save_job(directory, replace(job, status="running", started=job.started or _now(), error=None))
-        status = _execute(directory, job, cwd, threads, lock)
-        names = {0: "finished", PRUNED: "pruned"} | dict.fromkeys(STOPPED, "stopped")
-        how = names.get(status, "failed")
-        said = None if status == 0 else _complaint(directory / LOG, status)
-        save_job(directory, replace(job, status=how, exit_status=status, error=said, finished=_now()))
-
-
-def _execute(directory: Path, job: Job, cwd: Path, threads: int | None, lock: int) -> int:
-    shown = os.path.relpath(directory, cwd)
-    out = str(directory if shown.startswith("..") else shown)
-    command = [sys.executable, "-m", "robsynth", job.command, *job.words, f"out={out}/{RUN}"]
-    environment = {**os.environ, **({} if threads is None else {"OMP_NUM_THREADS": str(threads)})}
-    environment.pop(TRIAL, None)
-    if job.trial is not None:
-        environment[TRIAL] = str(directory / FILE)
-    with (directory / LOG).open("ab") as log:
-        log.write(f"{ATTEMPT}{_now()}\n".encode())
+        job = replace(job, status="running", started=job.started or now(), error=None)
+        save_job(directory, job)
+        log.write(f"{ATTEMPT}{now()}\n".encode())
         log.flush()
+        shown = os.path.relpath(directory, cwd)
+        command = [sys.executable, "-m", "robsynth", job.command, *job.words,
+                   f"out={directory if shown.startswith('..') else shown}/{RUN}"]  # fmt: skip
+        own = {**os.environ, **variables, TRIAL: str(directory / FILE) if job.trial is not None else None}
         process = subprocess.Popen(
-            command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[lock]
-        )
+            command, cwd=cwd, env={name: value for name, value in own.items() if value is not None},
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[lock.fileno()],
+        )  # fmt: skip
         try:
-            return process.wait()
+            status = process.wait()
         except BaseException:
             # Whoever ends the sweep ends its jobs, which save what they have.
             process.terminate()
             process.wait()
             raise
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[int]:
-    """A lock that the process and its children have, to the last of them."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield lock
-    finally:
-        os.close(lock)
+        said = None if status == 0 else _complaint(directory / LOG, status)
+        how = STATUSES.get(status, "failed")
+        save_job(directory, replace(job, status=how, exit_status=status, error=said, finished=now()))
 
 
 def _complaint(log: Path, status: int) -> str:
     """The line with which the command ended, or else that it said nothing."""
-    last = log.read_text(errors="replace").rpartition(ATTEMPT)[2]
-    lines = [line for line in last.splitlines() if line.startswith("robsynth: ")]
     if status < 0:
         return f"killed by signal {-status}"
+    last = log.read_text(errors="replace").rpartition(ATTEMPT)[2]
+    lines = [line for line in last.splitlines() if line.startswith("robsynth: ")]
     return lines[-1].removeprefix("robsynth: ") if lines else f"ended with status {status}"
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def complaint_of(work: Any, *arguments: Any) -> str | None:
+    """What `work` complains of, or fails with: so that a job that cannot even be begun stops no other."""
+    try:
+        return work(*arguments)
+    except Exception as error:
+        return " ".join(f"{type(error).__name__}: {error}".split())

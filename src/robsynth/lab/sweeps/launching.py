@@ -1,32 +1,21 @@
-"""Where jobs run: Hydra's launchers, each job by its directory."""
+"""Where a sweep's jobs run: one after the other, by joblib, by submitit, by Ray."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+import shutil
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from robsynth.config import Launcher
 from robsynth.errors import RequestError
-from robsynth.lab.sweeps.jobs import load_job, run_job
+from robsynth.lab.sweeps.jobs import complaint_of, load_job, run_job
 from robsynth.progress import say
 
-# The distribution that each launcher comes with.
-COMES_WITH = {"joblib": "sweeps", "submitit_local": "sweeps", "submitit_slurm": "sweeps", "ray": "ray"}
-# Submitit kills what takes longer; here only people do.
+# Submitit ends what takes longer; here only people do.
 WEEK = 7 * 24 * 60
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a launcher's worker does with a job's configuration, which holds the job's number in the list."""
-
-    directories: tuple[str, ...]
-    cwd: str
-    threads: int | None
-
-    def __call__(self, config: Any) -> None:
-        run_job(Path(self.directories[config.job]), Path(self.cwd), self.threads)
+# A job as a launcher calls for it: the arguments of `complaint_of`.
+Call = tuple[Any, ...]
 
 
 def launch(settings: Launcher, jobs: Sequence[Path], scratch: Path) -> None:
@@ -35,86 +24,109 @@ def launch(settings: Launcher, jobs: Sequence[Path], scratch: Path) -> None:
     Raises
     ------
     RequestError
-        If the launcher is not installed.
+        If the launcher is not installed, or there is no Slurm or GPU that it needs.
     """
-    waiting = [job for job in jobs if not load_job(job).ended]
-    size = settings.jobs if settings.name == "submitit_local" else max(1, len(waiting))
-    # The local executor of submitit starts all that it is given at once.
-    for first in range(0, len(waiting), size):
-        _launch(settings, waiting[first : first + size], scratch)
-
-
-def _launch(settings: Launcher, jobs: Sequence[Path], scratch: Path) -> None:
-    from hydra import initialize
-    from hydra._internal.callbacks import Callbacks
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.core.plugins import Plugins
-    from hydra.types import HydraContext, RunMode
-
-    task = Task(tuple(map(str, jobs)), os.getcwd(), _threads(settings))
-    with initialize(config_path=None, version_base="1.3", job_name="robsynth"):
-        hydra = GlobalHydra.instance().hydra
-        assert hydra is not None
-        context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks())
-        try:
-            config = hydra.compose_config(
-                None, _overrides(settings, scratch), run_mode=RunMode.MULTIRUN, with_log_configuration=False
-            )
-            if settings.name == "ray":
-                launcher = _ray(settings)
-                launcher.setup(hydra_context=context, task_function=task, config=config)
-            else:
-                launcher = Plugins.instance().instantiate_launcher(
-                    hydra_context=context, task_function=task, config=config
-                )
-        except Exception as error:
-            extra = COMES_WITH.get(settings.name)
-            cure = f"allowed: pip install 'robsynth[{extra}]'" if extra else "allowed: another launcher"
-            raise RequestError(
-                f"launcher: {settings.name} cannot be had ({' '.join(str(error).split())}); {cure}"
-            ) from error
-        try:
-            ended = launcher.launch([[f"+job={number}"] for number in range(len(jobs))], initial_job_idx=0)
-            errors = {str(one._return_value) for one in ended if isinstance(one._return_value, Exception)}
-        except Exception as error:
-            errors = {f"{type(error).__name__}: {error}"}
-    for line in sorted(errors):
+    variables = _variables(settings)
+    calls = [(run_job, job, Path.cwd(), variables) for job in jobs if not load_job(job).ended]
+    if not calls:
+        return
+    try:
+        complaints = LAUNCHERS[settings.name](settings, calls, scratch)
+    except ModuleNotFoundError as error:
+        extra = "ray" if settings.name == "ray" else "sweeps"
+        raise RequestError(
+            f"launcher: {settings.name} cannot be had ({error}); allowed: pip install 'robsynth[{extra}]'"
+        ) from None
+    except RequestError:
+        raise
+    except Exception as error:
+        complaints = [f"{type(error).__name__}: {error}"]
+    for line in sorted(set(filter(None, complaints))):
         say(f"launcher {settings.name}: {' '.join(line.split())}")
 
 
-def _overrides(settings: Launcher, scratch: Path) -> list[str]:
-    """Hydra's configuration for a launcher; all that the jobs need is in their files."""
-    names = {"local": "basic", "ray": "basic"}
-    asked: dict[str, Any] = {}
-    if settings.name == "joblib":
-        asked = {"n_jobs": settings.jobs}
-    elif settings.name == "submitit_local":
-        asked = {"timeout_min": WEEK}
-    elif settings.name == "submitit_slurm":
-        asked = {
-            "timeout_min": settings.minutes, "array_parallelism": settings.jobs, "cpus_per_task": settings.cpus,
-            "gpus_per_node": settings.gpus, "mem_gb": settings.memory_gb, "partition": settings.partition,
-            "account": settings.account,
-        }  # fmt: skip
-    return [
-        f"hydra/launcher={names.get(settings.name, settings.name)}",
-        "hydra/job_logging=none", "hydra/hydra_logging=none", "hydra.output_subdir=null", "hydra.job.name=robsynth",
-        f"hydra.sweep.dir='{scratch.resolve()}'", "hydra.sweep.subdir=.",
-        *(f"hydra.launcher.{key}={value}" for key, value in asked.items() if value is not None),
-    ]  # fmt: skip
+def _variables(settings: Launcher) -> dict[str, str | None]:
+    """Threads of each job: what it asked the cluster for, or its share of this machine's cores; and its GPUs."""
+    found: dict[str, str | None] = {}
+    if settings.cpus is not None:
+        found["OMP_NUM_THREADS"] = str(settings.cpus)
+    elif settings.name != "submitit_slurm" and settings.address is None:
+        found["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // settings.jobs))
+    if settings.name == "submitit_local":
+        # Submitit hides them from jobs that ask for none.
+        found["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return found
 
 
-def _threads(settings: Launcher) -> int | None:
-    """Of each job: what it asked the cluster for, or its share of this machine's cores."""
-    if settings.cpus is not None or settings.name == "submitit_slurm" or settings.address is not None:
-        return settings.cpus
-    return max(1, len(os.sched_getaffinity(0)) // settings.jobs)
+def _local(settings: Launcher, calls: Sequence[Call], scratch: Path) -> list[str | None]:
+    return [complaint_of(*call) for call in calls]
 
 
-def _ray(settings: Launcher) -> Any:
+def _joblib(settings: Launcher, calls: Sequence[Call], scratch: Path) -> list[str | None]:
+    from joblib import Parallel, delayed
+
+    return Parallel(n_jobs=settings.jobs)(delayed(complaint_of)(*call) for call in calls)
+
+
+def _submitit(settings: Launcher, calls: Sequence[Call], scratch: Path) -> list[str | None]:
+    """An array of Slurm jobs, or the same as processes of this machine."""
+    from submitit import AutoExecutor
+
+    cluster = settings.name.removeprefix("submitit_")
+    if cluster == "slurm" and shutil.which("srun") is None:
+        raise RequestError(
+            "launcher: submitit_slurm needs Slurm, and no srun is here; allowed: local, joblib, submitit_local, ray"
+        )
+    executor = AutoExecutor(scratch, cluster=cluster)
+    executor.update_parameters(
+        name="robsynth", timeout_min=settings.minutes or WEEK, cpus_per_task=settings.cpus, gpus_per_node=settings.gpus,
+        mem_gb=settings.memory_gb, slurm_partition=settings.partition, slurm_account=settings.account,
+        slurm_array_parallelism=settings.jobs,
+    )  # fmt: skip
+
+    def still(running: list[Any]) -> list[Any]:
+        time.sleep(0.2)
+        return [job for job in running if not job.done()]
+
+    if cluster == "slurm":
+        begun = executor.map_array(complaint_of, *zip(*calls, strict=True))
+    else:
+        begun = _in_turn(settings.jobs, calls, lambda call: executor.submit(complaint_of, *call), still)
+    return [complaint_of(job.result) for job in begun]
+
+
+def _ray(settings: Launcher, calls: Sequence[Call], scratch: Path) -> list[str | None]:
+    """Tasks of a Ray cluster, which without an address is one of this machine."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    import ray  # noqa: F401
+    import ray
 
-    from robsynth.lab.sweeps.ray_launcher import RayLauncher
+    cpus, gpus = settings.cpus or 1, settings.gpus or 0
+    here: Any = {} if settings.address else {"num_cpus": settings.jobs * cpus, "include_dashboard": False}
+    ray.init(address=settings.address, log_to_driver=False, configure_logging=False, **here)
+    try:
+        if here and gpus > (known := int(ray.cluster_resources().get("GPU", 0))):
+            raise RequestError(f"launcher.gpus: found {gpus}, allowed: up to {known}, which Ray finds here")
+        job = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(complaint_of)
+        begun = _in_turn(settings.jobs, calls, lambda call: job.remote(*call), lambda running: ray.wait(running)[1])
+        return [complaint_of(ray.get, reference) for reference in begun]
+    finally:
+        ray.shutdown()
 
-    return RayLauncher(settings.jobs, settings.cpus or 1, settings.gpus or 0, settings.address)
+
+LAUNCHERS = {
+    "local": _local, "joblib": _joblib, "submitit_local": _submitit, "submitit_slurm": _submitit, "ray": _ray,
+}  # fmt: skip
+
+
+def _in_turn(
+    most: int, calls: Sequence[Call], begin: Callable[[Call], Any], still: Callable[[list[Any]], list[Any]]
+) -> list[Any]:
+    """All jobs in the order in which they are begun, at most so many at a time; `still` says which of some run on."""
+    begun: list[Any] = []
+    running: list[Any] = []
+    for call in calls:
+        while len(running) == most:
+            running = still(running)
+        begun.append(begin(call))
+        running.append(begun[-1])
+    return begun

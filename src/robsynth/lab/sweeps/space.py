@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep, Transformer
 from hydra.errors import HydraException
@@ -22,46 +21,45 @@ class Parameter:
     """A key and what it is tried with."""
 
     key: str
-    sweep: ChoiceSweep | RangeSweep | IntervalSweep
     override: Override
+
+    @property
+    def sweep(self) -> Any:
+        """Hydra's ChoiceSweep, RangeSweep or IntervalSweep."""
+        return self.override.value()
+
+    @property
+    def logarithmic(self) -> bool:
+        return "log" in self.sweep.tags
 
     def values(self) -> list[Any]:
         """Every value of a grid; JSON-like, and a list of values as its word."""
         if isinstance(self.sweep, IntervalSweep):
             raise RequestError(f"{self.key}: found an interval, which no grid has; allowed: a,b,c, range, choice")
-        return [_plain(word) for word in self.override.sweep_iterator(transformer=Transformer.encode)]
+        words = self.override.sweep_iterator(transformer=Transformer.encode)
+        return [None if word == "null" else word for word in words]
 
-    def choices(self) -> "BaseDistribution":
-        """The values of a grid, as Optuna knows them."""
-        from optuna.distributions import CategoricalDistribution
+    def distribution(self, grid: bool = False) -> "BaseDistribution":
+        """What Optuna draws from, or of a `grid` its values."""
+        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-        return CategoricalDistribution(self.values())
+        points: list[Any]
+        more: dict[str, Any]
+        if grid or isinstance(self.sweep, ChoiceSweep):
+            return CategoricalDistribution(self.values())
+        if isinstance(self.sweep, IntervalSweep):
+            points, more = [self.sweep.start, self.sweep.end], {"log": self.logarithmic}
+        elif self.logarithmic:
+            raise RequestError(f"{self.key}: a range is not logarithmic for sampler=tpe; allowed: choice, interval")
+        else:
+            points, more = self.values(), {"step": self.sweep.step}
+        whole = all(isinstance(point, int) for point in points)
+        return (IntDistribution if whole else FloatDistribution)(points[0], points[-1], **more)
 
-    def distribution(self) -> "BaseDistribution":
-        """What Optuna draws from."""
-        from optuna.distributions import FloatDistribution, IntDistribution
-
-        sweep = self.sweep
-        log = "log" in sweep.tags
-        if isinstance(sweep, ChoiceSweep):
-            return self.choices()
-        if isinstance(sweep, RangeSweep):
-            if log or sweep.shuffle:
-                raise RequestError(f"{self.key}: a range is neither shuffled nor logarithmic for sampler=tpe; allowed: "
-                                   "choice, interval")  # fmt: skip
-            values = self.values()
-            low, high, step = values[0], values[-1], sweep.step
-            whole = all(isinstance(value, int) for value in values)
-            return IntDistribution(low, high, step=int(step)) if whole else FloatDistribution(low, high, step=step)
-        assert sweep.start is not None
-        assert sweep.end is not None
-        if isinstance(sweep.start, int) and isinstance(sweep.end, int):
-            return IntDistribution(sweep.start, sweep.end, log=log)
-        return FloatDistribution(float(sweep.start), float(sweep.end), log=log)
-
-    @property
-    def logarithmic(self) -> bool:
-        return "log" in self.sweep.tags
+    def some(self) -> Any:
+        """One of the values that Optuna draws from."""
+        found: Any = self.distribution()
+        return found.choices[0] if hasattr(found, "choices") else found.low
 
 
 def is_sweep(word: str) -> bool:
@@ -75,13 +73,15 @@ def parameter(key: str, words: str) -> Parameter:
     Raises
     ------
     RequestError
-        If they say one value, or nothing that Hydra understands.
+        If they say one value, nothing that Hydra understands, or another order every time.
     """
     override = _parsed(f"{key}={words}")
     sweep = override.value()
     if not isinstance(sweep, ChoiceSweep | RangeSweep | IntervalSweep):
         raise RequestError(f"{key}: found {words}, allowed: a,b,c or choice(..), range(..), interval(..)")
-    return Parameter(key, sweep, override)
+    if getattr(sweep, "shuffle", False):
+        raise RequestError(f"{key}: found {words}, but a sweep that goes on has one order; allowed: without shuffle")
+    return Parameter(key, override)
 
 
 def grid(parameters: list[Parameter]) -> list[Settings]:
@@ -95,23 +95,12 @@ def words_of(settings: Settings) -> list[str]:
     return [f"{key}={_word(value)}" for key, value in settings.items()]
 
 
+def _word(value: Any) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _parsed(word: str) -> Override:
     try:
         return OverridesParser.create().parse_override(word)
     except HydraException as error:
         raise RequestError(f"{word}: not understood ({' '.join(str(error).split())})") from None
-
-
-def _plain(word: Any) -> Any:
-    """A word of Hydra's as a number, a truth value, null or else a string."""
-    if not isinstance(word, str):
-        return word
-    try:
-        found = yaml.safe_load(word)
-    except yaml.YAMLError:
-        return word
-    return found if isinstance(found, int | float | bool | None) else word
-
-
-def _word(value: Any) -> str:
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -7,20 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robsynth.errors import RequestError
-from robsynth.records.figures import METRICS
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.study import Study
 
-NAME = "sweep"
 # Below so many finished jobs a forest says nothing.
 FEWEST = 4
-
-
-def direction(metric: str) -> str:
-    """Optuna's word for which way a metric is better."""
-    return "maximize" if METRICS[metric].better == "higher" else "minimize"
 
 
 def load_optuna() -> Any:
@@ -30,24 +23,22 @@ def load_optuna() -> Any:
     except ModuleNotFoundError:
         raise RequestError("Optuna is missing; allowed: pip install 'robsynth[sweeps]'") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     return optuna
 
 
 def open_study(journal: Path, better: str, pruning: Mapping[str, Any]) -> "Study":
     """The study in a journal, made if there is none; processes on other machines may share the file."""
     optuna = load_optuna()
-    from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
     pruner = optuna.pruners.NopPruner()
     if pruning["name"] == "median":
         pruner = optuna.pruners.MedianPruner(n_startup_trials=pruning["startup"], n_warmup_steps=pruning["warmup"])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        storage = JournalStorage(JournalFileBackend(str(journal)))
+    storage = optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
     return optuna.create_study(
-        storage=storage, study_name=NAME, load_if_exists=True, pruner=pruner, direction=better,
-    )  # fmt: skip
+        storage=storage, study_name="sweep", load_if_exists=True, pruner=pruner, direction=better
+    )
 
 
 def propose(study: "Study", number: int, space: "dict[str, BaseDistribution]", seed: int) -> dict[str, Any]:
@@ -58,11 +49,9 @@ def propose(study: "Study", number: int, space: "dict[str, BaseDistribution]", s
     """
     optuna = load_optuna()
     digest = hashlib.sha256(repr((seed, "trial", number)).encode()).digest()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler = optuna.samplers.TPESampler(
-            seed=int.from_bytes(digest[:4], "little"), multivariate=True, constant_liar=True, n_startup_trials=5
-        )
+    sampler = optuna.samplers.TPESampler(
+        seed=int.from_bytes(digest[:4], "little"), multivariate=True, constant_liar=True, n_startup_trials=5
+    )
     rehearsal = optuna.create_study(direction=study.direction, sampler=sampler)
     rehearsal.add_trials(study.trials[:number])
     return dict(rehearsal.ask(space).params)
@@ -80,12 +69,10 @@ def finish(study: "Study", number: int, status: str, value: float | None) -> Non
     states = load_optuna().trial.TrialState
     if study.trials[number].state.is_finished():
         return
-    if status == "pruned":
-        study.tell(number, state=states.PRUNED)
-    elif status == "finished" and value is not None:
+    if status == "finished" and value is not None:
         study.tell(number, value)
     else:
-        study.tell(number, state=states.FAIL)
+        study.tell(number, state=states.PRUNED if status == "pruned" else states.FAIL)
 
 
 def importance(
@@ -111,9 +98,3 @@ def importance(
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
     found = optuna.importance.get_param_importances(study, evaluator=evaluator, params=list(space))
     return {key: round(float(found[key]), 4) for key in space}
-
-
-def least(distribution: "BaseDistribution") -> Any:
-    """One value that can be drawn."""
-    choices = getattr(distribution, "choices", None)
-    return choices[0] if choices else distribution.low  # type: ignore[attr-defined]

@@ -1,36 +1,23 @@
-"""The side of a sweep that a run sees: how it reports on the way, and is ended where others were better.
-
-A run is a trial if ROBSYNTH_TRIAL names its job's file, which the sweep sets for the process it starts.
-"""
+"""The side of a sweep that a run sees: how it reports on the way, and is ended where others were better."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from robsynth.errors import Pruned, RequestError
 from robsynth.files import read_json
+from robsynth.lab.listening import Listener, Rows
+from robsynth.lab.sweeps.jobs import TRIAL
 from robsynth.samples import Samples, SampleStore
 from robsynth.samples.store import first_images
 
-VARIABLE = "ROBSYNTH_TRIAL"
-Rows = Sequence[dict[str, float]]
 # The training whose history counts.
 CLASSIFIER = "classifier"
 
 
-class Trial:
-    """A run that belongs to no sweep, or to one that does not prune: it reports to nobody."""
-
-    def history(self, training: str, rows: Rows) -> None:
-        """All epochs of a training so far."""
-
-    def images(self, task: str, store: SampleStore, measure: Callable[[Samples], list[Any]]) -> None:
-        """A store that is being filled, and how to measure the first of its images."""
-
-
-class PrunedTrial(Trial):
+class PrunedTrial(Listener):
     """Reports to an Optuna study, which may find that the run is not worth going on with.
 
     What was reported stays so: a run that was killed reports the rest. A decision is taken at each report in turn, so
@@ -46,9 +33,7 @@ class PrunedTrial(Trial):
         self.column, self.counts = about["pruning"]["history"], sorted(about["pruning"]["images"])
 
     def history(self, training: str, rows: Rows) -> None:
-        if training != CLASSIFIER or self.column is None:
-            return
-        for row in rows:
+        for row in rows if training == CLASSIFIER and self.column is not None else ():
             if self.column not in row:
                 known = ", ".join(key for key in row if key != "epoch")
                 raise RequestError(f"sweep.pruning.history: found {self.column!r}, allowed: {known}")
@@ -56,8 +41,7 @@ class PrunedTrial(Trial):
 
     def images(self, task: str, store: SampleStore, measure: Callable[[Samples], list[Any]]) -> None:
         for count in self.counts if task == self.task else ():
-            first = first_images(store, count)
-            if first is not None:
+            if (first := first_images(store, count)) is not None:
                 self._report(count, lambda first=first: self._measured(measure(first)), "images")  # type: ignore[misc]
 
     def _measured(self, figures: list[Any]) -> float:
@@ -68,18 +52,18 @@ class PrunedTrial(Trial):
 
     def _report(self, step: int, value: Callable[[], float], unit: str) -> None:
         frozen = self.study.trials[self.number]
-        if step in frozen.intermediate_values and step != frozen.last_step:
-            return
         if step not in frozen.intermediate_values:
             self.study._storage.set_trial_intermediate_value(frozen._trial_id, step, value())
             frozen = self.study.trials[self.number]
+        elif step != frozen.last_step:
+            return
         if self.study.pruner.prune(self.study, frozen):
             reached = frozen.intermediate_values[step]
             raise Pruned(f"pruned after {step} {unit} at {reached:.5g}, worse than the median of the finished trials")
 
 
 @cache
-def open_trial() -> Trial:
-    """The trial that this process runs, if it does."""
-    job = os.environ.get(VARIABLE)
-    return PrunedTrial(Path(job)) if job else Trial()
+def open_trial() -> Listener:
+    """The trial that this process runs, if it does: of a sweep that prunes, which names its job's file."""
+    job = os.environ.get(TRIAL)
+    return PrunedTrial(Path(job)) if job else Listener()

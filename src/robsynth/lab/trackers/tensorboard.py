@@ -2,14 +2,16 @@
 
 import json
 import shutil
+import textwrap
 
 import numpy as np
 from PIL import Image
 
 from robsynth.errors import RequestError
-from robsynth.lab.trackers.tracker import Job, Rows
+from robsynth.lab.listening import Rows
+from robsynth.lab.trackers.tracker import RunInfo
+from robsynth.records.figures import figure_key
 from robsynth.records.record import Record
-from robsynth.records.rows import figure_key
 
 LOGS = "tensorboard"
 
@@ -20,25 +22,24 @@ class TensorBoard:
     Numbers are float32 there.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, info: RunInfo) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise RequestError(
                 "tracker: tensorboard is not here (pip install 'robsynth[tensorboard]'); allowed: wandb, csv, none"
             ) from None
-        self._directory = job.directory
-        shutil.rmtree(job.directory / LOGS, ignore_errors=True)
-        self._writer = SummaryWriter(job.directory / LOGS)
-        self._epochs: dict[str, int] = {}
-        about = {"run": job.name, "tags": job.tags, **job.config}
-        self._writer.add_text("config", _code(json.dumps(about, indent=2)))
+        self._directory = info.directory
+        shutil.rmtree(info.directory / LOGS, ignore_errors=True)
+        self._writer = SummaryWriter(info.directory / LOGS)
+        about = json.dumps({"run": info.name, "tags": info.tags, **info.config}, indent=2)
+        # Indented, so that TensorBoard's Markdown leaves it as it is.
+        self._writer.add_text("config", textwrap.indent(about, "    "))
 
-    def history(self, training: str, rows: Rows) -> None:
-        for row in rows[self._epochs.get(training, 0) :]:
+    def epochs(self, training: str, rows: Rows) -> None:
+        for row in rows:
             for key in row.keys() - {"epoch"}:
                 self._writer.add_scalar(f"{training}/{key}", row[key], int(row["epoch"]))
-        self._epochs[training] = len(rows)
         self._writer.flush()
 
     def record(self, record: Record) -> None:
@@ -55,8 +56,3 @@ class TensorBoard:
         self._writer.add_text("exit status", str(status))
         self._writer.close()
         return [LOGS]
-
-
-def _code(text: str) -> str:
-    """A text that TensorBoard's Markdown leaves as it is."""
-    return "\n".join(f"    {line}" for line in text.splitlines())

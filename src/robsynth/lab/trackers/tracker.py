@@ -4,15 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from robsynth.config import Tracker as Settings
+from robsynth.config import TrackerSettings
+from robsynth.lab.listening import Rows
 from robsynth.records.record import Record
-
-Rows = list[dict[str, float]]
-"""A training's metrics, a row an epoch, each with its `epoch` (from 1)."""
 
 
 @dataclass(frozen=True)
-class Job:
+class RunInfo:
     """A run as it is known from its beginning; `started` stays when it is resumed."""
 
     name: str
@@ -20,7 +18,7 @@ class Job:
     started: str
     directory: Path
     config: dict[str, Any]
-    settings: Settings
+    settings: TrackerSettings
 
     @property
     def tags(self) -> list[str]:
@@ -33,8 +31,8 @@ class Job:
 class Tracker(Protocol):
     """One run's log. It begins anew with every attempt at the run: the record and checkpoints have all there was."""
 
-    def history(self, training: str, rows: Rows) -> None:
-        """Log the epochs of a training that are not logged yet; `rows` are all there are so far."""
+    def epochs(self, training: str, rows: Rows) -> None:
+        """Log the next epochs of a training."""
 
     def record(self, record: Record) -> None:
         """Log what there is once the work is done: figures, and as far as there is a place for them, files."""

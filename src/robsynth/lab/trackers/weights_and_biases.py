@@ -1,19 +1,18 @@
 """A run on Weights & Biases: offline unless an account is set up."""
 
-import netrc
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from robsynth.errors import RequestError
 from robsynth.files import digest
-from robsynth.lab.trackers.tracker import Job, Rows
+from robsynth.lab.listening import Rows
+from robsynth.lab.trackers.tracker import RunInfo
 from robsynth.progress import say
+from robsynth.records.figures import figure_key
 from robsynth.records.record import Record
-from robsynth.records.rows import figure_key
 from robsynth.samples import load_samples
 from robsynth.samples.store import MANIFEST
 
@@ -28,17 +27,11 @@ ENVIRONMENT = {"WANDB_ERROR_REPORTING": "false", "WANDB_INIT_TIMEOUT": "30", "WA
 
 def has_account() -> bool:
     """Whether W&B would find a key here, for the server that it would ask."""
+    from requests.utils import get_netrc_auth
+
     if "WANDB_API_KEY" in os.environ or "WANDB_IDENTITY_TOKEN_FILE" in os.environ:
         return True
-    server = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
-    named = os.environ.get("NETRC")
-    for path in [Path(named)] if named else [Path.home() / ".netrc", Path.home() / "_netrc"]:
-        try:
-            if server in netrc.netrc(path).hosts:
-                return True
-        except (OSError, netrc.NetrcParseError):
-            continue
-    return False
+    return get_netrc_auth(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")) is not None
 
 
 def choose_mode(asked: str) -> str:
@@ -59,16 +52,15 @@ class WeightsAndBiases:
     cannot resume: a new offline run takes the old one's place, and begins with all that was logged before.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, info: RunInfo) -> None:
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         # Copies of what tables show; otherwise they are kept in the user's home.
-        os.environ["WANDB_DATA_DIR"] = str((job.directory / "wandb").resolve())
+        os.environ["WANDB_DATA_DIR"] = str((info.directory / "wandb").resolve())
         import wandb
 
-        self._job, self._step = job, 0
-        self._epochs: dict[str, int] = {}
-        mode = choose_mode(job.settings.mode)
+        self._info, self._step = info, 0
+        mode = choose_mode(info.settings.mode)
         try:
             self._run = self._init(mode)
         except wandb.Error as error:
@@ -84,37 +76,35 @@ class WeightsAndBiases:
     def _init(self, mode: str) -> Any:
         import wandb
 
-        job = self._job
-        shutil.rmtree(job.directory / "wandb", ignore_errors=True)
+        info = self._info
+        shutil.rmtree(info.directory / "wandb", ignore_errors=True)
         return wandb.init(
-            project=job.settings.project,
-            group=job.settings.group,
-            name=job.name,
-            id=digest([job.name, job.started, str(job.directory.resolve())]),
+            project=info.settings.project,
+            group=info.settings.group,
+            name=info.name,
+            id=digest([info.name, info.started, str(info.directory.resolve())]),
             resume=None if mode == "offline" else "allow",
             # W&B's service may have another working directory.
-            dir=job.directory.resolve(),
+            dir=info.directory.resolve(),
             mode=mode,  # type: ignore[arg-type]
-            config=job.config,
-            tags=job.tags,
+            config=info.config,
+            tags=info.tags,
             settings=wandb.Settings(silent=True, disable_git=True, disable_code=True),
         )
 
-    def history(self, training: str, rows: Rows) -> None:
-        if training not in self._epochs:
+    def epochs(self, training: str, rows: Rows) -> None:
+        if rows[0]["epoch"] == 1:
             self._run.define_metric(f"{training}/*", step_metric="epoch")
-        for row in rows[self._epochs.get(training, 0) :]:
-            values = {key if key == "epoch" else f"{training}/{key}": value for key, value in row.items()}
+        for row in rows:
             # What the server of a resumed run has already.
             if self._step >= self._run.starting_step:
+                values = {key if key == "epoch" else f"{training}/{key}": value for key, value in row.items()}
                 self._run.log(values, step=self._step, commit=True)
             self._step += 1
-        self._epochs[training] = len(rows)
 
     def record(self, record: Record) -> None:
-        known = {"seed": record.seed, "commit": record.commit, "data": record.data, "machine": record.machine,
-                 "versions": record.versions, "protocols": record.protocols, "warnings": record.warnings}  # fmt: skip
-        self._run.config.update(known, allow_val_change=True)
+        known = ("seed", "commit", "data", "machine", "versions", "protocols", "warnings")
+        self._run.config.update({name: getattr(record, name) for name in known}, allow_val_change=True)
         for figure in record.figures:
             self._run.summary[figure_key(figure)] = "not available" if figure["value"] is None else figure["value"]
         self._run.log({**self._pictures(record), **self._examples(record)})
@@ -124,7 +114,7 @@ class WeightsAndBiases:
     def _pictures(self, record: Record) -> dict[str, Any]:
         import wandb
 
-        directory = self._job.directory
+        directory = self._info.directory
         return {
             f"pictures/{picture['name']}": wandb.Image(str(directory / picture["file"]), caption=picture["caption"])
             for picture in record.pictures
@@ -148,7 +138,7 @@ class WeightsAndBiases:
 
     def _artifacts(self, record: Record) -> Iterator[Any]:
         """The record, each training's network with what describes it, and each set of samples."""
-        directory = self._job.directory
+        directory = self._info.directory
         yield self._artifact("record", "record", [directory / "record.json"])
         for training in record.history:
             kept = [path for name in NETWORKS for path in sorted((directory / training).glob(f"{name}.*"))]
@@ -159,7 +149,7 @@ class WeightsAndBiases:
 
     def _sample_stores(self, record: Record) -> dict[str, Path]:
         """The images of every task, and of a rival that was trained; not those along a curve."""
-        directory = self._job.directory
+        directory = self._info.directory
         if record.command == "synthesize":
             return {record.config["task"]: directory}
         names = [*record.config.get("select", []), *record.history]
@@ -168,7 +158,7 @@ class WeightsAndBiases:
     def _artifact(self, name: str, kind: str, files: list[Path]) -> Any:
         import wandb
 
-        artifact = wandb.Artifact(f"{self._job.name}-{name}", kind)
+        artifact = wandb.Artifact(f"{self._info.name}-{name}", kind)
         heavy = sum(file.stat().st_size for file in files) > HEAVY
         for file in files:
             if heavy:
@@ -180,5 +170,5 @@ class WeightsAndBiases:
 
     def close(self, status: int) -> list[str]:
         self._run.finish(exit_code=status)
-        directory = self._job.directory
+        directory = self._info.directory
         return sorted(path.relative_to(directory).as_posix() for path in (directory / "wandb").glob("*run-*-*"))

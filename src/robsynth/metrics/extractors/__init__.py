@@ -7,10 +7,10 @@ from robsynth.metrics.extractors.classifiers import EfficientNetLite0, JudgeExtr
 from robsynth.metrics.extractors.extractor import Extractor
 from robsynth.metrics.extractors.fidelity import NETWORKS, FromTorchFidelity
 from robsynth.metrics.extractors.inception import RESIZES, Inception
-from robsynth.metrics.extractors.own import OwnExtractor, load_plugins, register_extractor, registered
+from robsynth.metrics.extractors.own import OwnExtractor, register_extractor, registered
 from robsynth.metrics.extractors.weights import get_weights
 
-__all__ = ["KNOWN", "Extractor", "JudgeExtractor", "load_plugins", "open_extractor", "register_extractor"]
+__all__ = ["KNOWN", "Extractor", "JudgeExtractor", "open_extractor", "register_extractor"]
 # Extractors whose names say which weights they have; of all others a protocol's name needs the digest.
 KNOWN = (*RESIZES, EfficientNetLite0.name, *NETWORKS)
 
@@ -26,6 +26,10 @@ def open_extractor(
     RequestError
         If there is none of this name or precision, or its weights cannot be had.
     """
+    if precision == "tf32" and device.type != "cuda":
+        raise RequestError(
+            f"metrics.protocols: {name}: found _tf32, which GPUs have; allowed: its name without, or _bf16"
+        )
     if name in RESIZES:
         return Inception(get_weights(inception_weights), name, precision, device)
     if name == EfficientNetLite0.name:
@@ -43,5 +47,5 @@ def open_extractor(
     allowed = ", ".join([*KNOWN, JudgeExtractor.name, *registered()])
     raise RequestError(
         f"metrics.protocols: found the extractor {name!r}, allowed: {allowed}, "
-        "or one that a module in metrics.plugins registers"
+        "or one that a module in plugins registers"
     )

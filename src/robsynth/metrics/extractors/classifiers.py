@@ -77,9 +77,9 @@ class JudgeExtractor(Extractor):
 
     name, has_logits, batch = "judge", True, 250
 
-    def __init__(self, network: AnyClassifier, weights: str, device: torch.device | None = None) -> None:
-        self.device = device or torch.device("cpu")
-        self._network, self._weights = network.to(self.device).eval(), weights
+    def __init__(self, network: AnyClassifier, weights: str) -> None:
+        """`network` is in evaluation mode, and computes where it was opened; `weights` is its file's digest."""
+        self.device, self._network, self._weights = network.device, network, weights
         # Grey images stay grey: the judge takes images as its data set has them.
         self.dimensions, self.channels = network.head.in_features, 1
 

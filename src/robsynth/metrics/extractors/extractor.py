@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from robsynth.files import digest
+from robsynth.machine import arithmetic
 
 # Changes when the same weights would give other features than before.
 VERSION = 2
@@ -55,7 +56,9 @@ class Extractor(ABC):
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Under "features" float32 (n, D), and "logits" (n, K) where there are any."""
         size = self.batch if self.device.type == "cpu" else max(self.batch, GPU_BATCH)
-        rows = [self._batch(images[first : first + size], size) for first in range(0, len(images), size)]
+        # Weights and activations in bf16 say so themselves.
+        with arithmetic("tf32" if self.precision == "tf32" else "fp32", self.device):
+            rows = [self._batch(images[first : first + size], size) for first in range(0, len(images), size)]
         names = ("features", "logits") if self.has_logits else ("features",)
         return {name: np.concatenate([row[place] for row in rows]) for place, name in enumerate(names)}
 

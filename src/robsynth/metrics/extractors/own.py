@@ -1,9 +1,7 @@
 """Networks of a user's own as extractors."""
 
-import importlib
 import inspect
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,28 +45,6 @@ def _factory_of(name: str, kind: Any) -> Factory:
     return lambda device: kind(name, list(layers))
 
 
-def load_plugins(modules: Sequence[str]) -> None:
-    """Import modules of the user's, installed or in the working directory, which register what they have.
-
-    Raises
-    ------
-    RequestError
-        If one cannot be imported; the line names it.
-    """
-    here = str(Path.cwd())
-    for module in modules:
-        try:
-            if here not in sys.path:
-                # Last, so that a file there never stands in for a library.
-                sys.path.append(here)
-            importlib.import_module(module)
-        except Exception as error:
-            text = " ".join(str(error).split())
-            raise RequestError(
-                f"metrics.plugins: {module} cannot be imported ({type(error).__name__}: {text})"
-            ) from error
-
-
 class OwnExtractor(Extractor):
     """A registered network; the content of its weights and of the files it is written in decide its digest.
 
@@ -88,8 +64,7 @@ class OwnExtractor(Extractor):
         shapes = [tuple(output.shape) for output in found]
         if len(shapes) > 2 or any(len(shape) != 2 or shape[0] != 2 for shape in shapes):
             raise RequestError(
-                f"metrics.plugins: {name} gives {shapes} for 2 images, "
-                "allowed: features (2, D), or them and logits (2, K)"
+                f"plugins: {name} gives {shapes} for 2 images, allowed: features (2, D), or them and logits (2, K)"
             )
         self.dimensions, self.has_logits = shapes[0][1], len(shapes) == 2
         if not self.has_logits:

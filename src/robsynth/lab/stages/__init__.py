@@ -1,0 +1,1 @@
+"""The stages that commands are lists of, by what they do."""
