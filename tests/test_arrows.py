@@ -24,7 +24,6 @@ KNOWS = {
     "metrics": {"config", "samples", "data", "classifiers", "ascent", "records"},
     "reports": {"records"},
 }
-PAPER = {"ascent", "classifiers", "data", "training", "baselines", "tasks", "samples", "metrics"}
 KNOWS["lab"] = {*KNOWS}
 KNOWS["commands"] = KNOWS["cli"] = KNOWS["__main__"] = {*KNOWS, "cli"}
 
@@ -98,10 +97,3 @@ def test_no_circles():
     circles = [(one, other) for one in later for other in later[one] if one < other and one in later.get(other, ())
                and not other.startswith(f"{one}.")]  # fmt: skip
     assert circles == []
-
-
-def test_the_laboratory_is_the_smaller_half():
-    """Lines of code in the paper's rooms, and in all that runs, records, reports, sweeps and configures."""
-    lines = {path: path.read_text().count("\n") for path in SOURCE.rglob("*.py")}
-    laboratory = sum(count for path, count in lines.items() if path.relative_to(SOURCE).parts[0] not in PAPER)
-    assert laboratory / sum(lines.values()) <= 0.4

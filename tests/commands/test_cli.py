@@ -204,4 +204,4 @@ def test_a_wheel_brings_its_configuration(tmp_path):
         cwd=tmp_path / "empty", capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert json.loads(done.stdout)["dataset"]["name"] == "mnist5k", done.stderr
-    assert Path(tmp_path / "site" / "robsynth" / "reports" / "page.html.j2").is_file()
+    assert Path(tmp_path / "site" / "robsynth" / "reports" / "record.html.j2").is_file()

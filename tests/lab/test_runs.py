@@ -12,8 +12,8 @@ from robsynth.commands import train
 from robsynth.config.compose import load_config
 from robsynth.errors import RequestError
 from robsynth.lab.catalogue import find_runs
-from robsynth.lab.stages.training import UNGUARDED
 from robsynth.records.record import load_record
+from robsynth.training.training import UNGUARDED
 
 TINY = (
     "train", "classifier.widths=[4,8,8,16]", "adversary=none", "recipe.epochs=1", "recipe.batch_size=500",

@@ -17,8 +17,8 @@ from robsynth.randomness import generator
 from robsynth.training.adversarial import AdversarialTraining
 from robsynth.training.attacks import attacked
 from robsynth.training.fit import fit
-from robsynth.training.start import begin_from
 from robsynth.training.tally import finite
+from robsynth.training.training import begin_from
 
 
 def classifier(adversary=PGD, held_out=None, **changes):

@@ -11,10 +11,8 @@ from robsynth.data import DataSet
 from robsynth.errors import RequestError
 from robsynth.lab.context import Context, Result, open_context
 from robsynth.lab.listening import Listener
-from robsynth.lab.runner import Cost, Stage, run_stages
-from robsynth.lab.sizes import sizes_of
+from robsynth.lab.runner import Cost, Stage, as_result, run_stages
 from robsynth.lab.stages.measuring import evaluation, open_judge, reference_features, through
-from robsynth.lab.stages.results import as_result
 from robsynth.metrics.accuracy import accuracy_passes, check_classes, measure_accuracy, named_threat
 from robsynth.metrics.evaluate import Evaluation, images_through
 from robsynth.metrics.exported import Exported, load_statistics
@@ -114,7 +112,7 @@ def _measure_classifier(context: Context) -> Result:
 
 
 def _cost_of_classifier(context: Context) -> Cost:
-    config, test = context.config, sizes_of(context).test
+    config, test = context.config, context.sizes.test
     count = min(config.metrics.accuracy_count or test, test)
     threat = context.shared.get("threat") or named_threat(config.norm, config.metrics, {})
     return Cost(f"{count} images", {"classifier": accuracy_passes(config.metrics, threat, count)}, count)

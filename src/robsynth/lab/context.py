@@ -11,6 +11,7 @@ from robsynth.classifiers import Classifier, ImageSpec, find_checkpoint, load_cl
 from robsynth.config.compose import resolved
 from robsynth.data import DataSet, load_data
 from robsynth.data.normalisation import normalisation
+from robsynth.data.sizes import Sizes, sizes_of
 from robsynth.directories import decisive
 from robsynth.files import digest, path_digest
 from robsynth.lab.listening import Listener
@@ -80,6 +81,11 @@ class Context:
     def data_settings(self) -> Any:
         config = self.config
         return config.dataset if hasattr(config, "dataset") else config.reference
+
+    @cached_property
+    def sizes(self) -> Sizes:
+        """How many they are, which is known without loading them."""
+        return sizes_of(self.data_settings)
 
     @cached_property
     def images(self) -> ImageSpec:

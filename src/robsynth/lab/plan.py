@@ -20,7 +20,6 @@ from robsynth.config import FOREIGN, Network
 from robsynth.errors import RequestError
 from robsynth.lab.context import Context, open_context
 from robsynth.lab.runner import Cost, Stage
-from robsynth.lab.sizes import sizes_of
 from robsynth.machine import arithmetic
 from robsynth.metrics.extractors import open_extractor
 from robsynth.progress import say
@@ -53,7 +52,7 @@ def plan(command: str, config: Any) -> dict[str, Any]:
     for one in planned:
         say(f"{one['stage']:<28} {one['what']:<64} {one['tera_operations']:>12,.1f} Tflop {one['memory_gb']:>7.2f} GB "
             f"{one['hours_here']:>9.2f} h here")  # fmt: skip
-    sizes, classifier = sizes_of(context), prices.get("classifier", Price())
+    sizes, classifier = context.sizes, prices.get("classifier", Price())
     return {
         "experiment": getattr(config, "experiment", None),
         "scale": getattr(config, "scale", None),
@@ -85,7 +84,7 @@ def _planned(stage: str, cost: Cost, prices: dict[str, Price]) -> dict[str, Any]
 
 def _price(context: Context, name: str) -> Price:
     """Of the network that costs call so, untrained: what it costs does not depend on its weights."""
-    config, sizes = context.config, sizes_of(context)
+    config, sizes = context.config, context.sizes
     if name in ("classifier", "judge"):
         network = _classifier(context, config.classifier if name == "classifier" else config.judge.network)
         return _measured(context, network, sizes.shape, network)
@@ -100,7 +99,7 @@ def _price(context: Context, name: str) -> Price:
 
 
 def _classifier(context: Context, settings: Network) -> nn.Module:
-    sizes = sizes_of(context)
+    sizes = context.sizes
     if settings.arch in FOREIGN:
         from robsynth.classifiers.zoo import open_foreign
 
@@ -119,7 +118,7 @@ def _extractor(context: Context, name: str) -> Price:
         extractor = open_extractor(kind, precision or "fp32", context.machine.device, inception_weights=weights)
     except RequestError:
         return Price()
-    images = torch.zeros(extractor.batch, *sizes_of(context).shape, dtype=torch.uint8).permute(0, 2, 3, 1).numpy()
+    images = torch.zeros(extractor.batch, *context.sizes.shape, dtype=torch.uint8).permute(0, 2, 3, 1).numpy()
     with FlopCounterMode(display=False) as counter:
         extractor(images)
     return Price(counter.get_total_flops() / len(images), _seconds(context, lambda: extractor(images)) / len(images))

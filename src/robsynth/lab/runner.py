@@ -16,6 +16,7 @@ from robsynth.errors import Pruned, RunError
 from robsynth.files import file_sha1, read_json, shown, write_json, write_text
 from robsynth.lab.context import Context, Result
 from robsynth.progress import say
+from robsynth.records.figures import Figure
 from robsynth.records.provenance import git_commit, machine, peak_gpu_memory_gb, peak_memory_gb, versions
 from robsynth.records.record import FAILED, RUN, STAGES, Record
 from robsynth.reports import render
@@ -51,6 +52,15 @@ class Stage:
     cost: Callable[[Context], Cost]
     needs: tuple[str, ...] = ()
     alone: bool = False
+
+
+def as_result(figures: list[Figure], warnings: list[str]) -> Result:
+    """Figures with their protocols, as a stage keeps them."""
+    return {
+        "figures": [figure.as_dict() for figure in figures],
+        "protocols": {figure.protocol.name: figure.protocol.details for figure in figures},
+        "warnings": warnings,
+    }
 
 
 Answer = Callable[[Context, Record, dict[str, str]], dict[str, Any]]

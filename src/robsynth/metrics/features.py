@@ -21,7 +21,7 @@ from robsynth.progress import track
 from robsynth.samples import Samples, inspection, pixels_digest
 
 
-class Source(ABC):
+class ImageSource(ABC):
     """Images that features are wanted of, in the chunks of an inspection; `keys` are digests of their content."""
 
     name: str
@@ -42,7 +42,7 @@ class Source(ABC):
         return np.array([found[row] for row in rows.tolist()], dtype=np.uint8)
 
 
-class SampleSource(Source):
+class SampleSource(ImageSource):
     """Samples, known by the digests of their inspection."""
 
     def __init__(self, samples: Samples) -> None:
@@ -56,7 +56,7 @@ class SampleSource(Source):
                 yield number, chunk.images
 
 
-class DataSource(Source):
+class DataSource(ImageSource):
     """The first `count` images of a data set.
 
     Where pixels are in memory they are the key, so that the same images as samples are no others; where they would
@@ -84,7 +84,7 @@ class DataSource(Source):
 class Features:
     """The outputs of an extractor on the first `count` images of a source, computed when they are first read."""
 
-    source: Source
+    source: ImageSource
     extractor: Extractor
     count: int
 

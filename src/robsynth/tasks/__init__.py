@@ -8,12 +8,13 @@ from robsynth.tasks import (
     super_resolution,
     translation,
 )
+from robsynth.tasks.bundle import save_bundle
 from robsynth.tasks.problem import POSE, Batch, Problem, register_task
 from robsynth.tasks.seeds import ClassGaussians, LowRankGaussians, Seeds, block_upsample
 from robsynth.tasks.synthesis import Synthesis
 
 __all__ = [
     "POSE", "Batch", "ClassGaussians", "LowRankGaussians", "Problem", "Seeds", "Synthesis", "block_upsample",
-    "feature_painting", "generation", "inpainting", "register_task", "sketch_to_image", "super_resolution",
-    "translation",
+    "feature_painting", "generation", "inpainting", "register_task", "save_bundle", "sketch_to_image",
+    "super_resolution", "translation",
 ]  # fmt: skip

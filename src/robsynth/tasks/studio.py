@@ -9,16 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robsynth.classifiers import AnyClassifier, is_safetensors, read_extra
+from robsynth.classifiers import AnyClassifier, is_safetensors
 from robsynth.config import FeaturePainting, Generation, SketchToImage, SuperResolution, TaskSettings
 from robsynth.data import DataSet, ImageSet
 from robsynth.errors import RequestError
+from robsynth.tasks.bundle import bundled_seeds
 from robsynth.tasks.originals import Originals, from_data_set, from_folder, read_masks, user_files
-from robsynth.tasks.seeds import ClassGaussians, LowRankGaussians, Seeds
+from robsynth.tasks.seeds import ClassGaussians, Seeds
 from robsynth.tasks.synthesis import Synthesis, stages
-
-SEEDS = "seeds."
-"""How the names of the tensors begin in which a bundle keeps its seeds."""
 
 
 @dataclass
@@ -103,9 +101,8 @@ class Studio:
 
     def _seeds(self, settings: Generation) -> Seeds:
         own = self.checkpoint is not None and is_safetensors(self.checkpoint)
-        kept = read_extra(self.checkpoint, SEEDS) if own and self.checkpoint else {}
-        if kept and settings.seeds != "data":
-            found = LowRankGaussians.from_tensors(kept)
+        found = bundled_seeds(self.checkpoint) if own and self.checkpoint else None
+        if found is not None and settings.seeds != "data":
             if found.pool != settings.pool:
                 raise RequestError(
                     f"tasks.generation.pool: found {settings.pool}, allowed: {found.pool}, as in {self.checkpoint}; "

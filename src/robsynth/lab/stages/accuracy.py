@@ -6,9 +6,7 @@ from typing import Any
 from robsynth.classifiers import AnyClassifier
 from robsynth.data.images import CHUNK, bounded
 from robsynth.lab.context import Context, Result
-from robsynth.lab.runner import Cost, Stage
-from robsynth.lab.sizes import sizes_of
-from robsynth.lab.stages.results import as_result
+from robsynth.lab.runner import Cost, Stage, as_result
 from robsynth.metrics.accuracy import Threat, accuracy_passes, check_classes, measure_accuracy, trained_for
 from robsynth.metrics.robustness import open_attacks
 from robsynth.records.figures import Figure
@@ -43,9 +41,9 @@ def accuracy(context: Context, subjects: Subjects, needs: tuple[str, ...]) -> St
 
 
 def _cost(context: Context, threat: Threat, networks: list[str]) -> Cost:
-    metrics, test = context.config.metrics, sizes_of(context).test
+    metrics, test = context.config.metrics, context.sizes.test
     count = min(metrics.accuracy_count or test, test)
     radii = dict.fromkeys((*threat.quoted, *threat.curve))
     what = f"{count} images, {', '.join(metrics.attacks) or 'clean'}, {len(radii)} eps"
     passes = accuracy_passes(metrics, threat, count)
-    return Cost(what, dict.fromkeys(networks, passes), min(count, bounded(CHUNK, sizes_of(context).shape)))
+    return Cost(what, dict.fromkeys(networks, passes), min(count, bounded(CHUNK, context.sizes.shape)))

