@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIN := $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 
-.PHONY: reproduce test lint results benchmarks clean
+.PHONY: reproduce test lint reference results benchmarks clean
 
 # First what is there within a minute: 100 photographs painted by a classifier that ships with the package. Then the main job.
 reproduce: .venv/.installed
@@ -21,6 +21,10 @@ lint: .venv/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# docs/reference.md, from the settings' own help texts.
+reference: .venv/.installed
+	$(BIN)/python -c 'from robsynth.config.help import reference; print(reference(), end="")' > docs/reference.md
 
 # Real runs into results/, and README's figures from them. All but the first need their data sets.
 RESULTS := mnist5k cifar10_laptop restricted_imagenet_laptop cats_vs_dogs_laptop

@@ -11,68 +11,59 @@ import sys
 import traceback
 from typing import Any
 
+from robsynth import __version__, processes
 from robsynth.config.commands import COMMANDS
+from robsynth.config.help import overview, usage
+from robsynth.errors import Pruned, RequestError, RunError, status_of
 
 TERMINATED = 128 + signal.SIGTERM
 # What a sweep may run; its trials hear of the work as it goes.
 TRIALS = ("reproduce", "train")
+# What has stages.
+PLANNED = ("reproduce", "train", "synthesize", "evaluate")
+HELP = {"-h", "--help"}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; the exit status is 0, 1 for a failure, 2 for what cannot be met, 3 for a pruned trial."""
     command, *words = (sys.argv[1:] if arguments is None else arguments) or [""]
-    if command in ("", "-h", "--help", "help"):
-        from robsynth.config.help import overview
-
+    if command in ("", "help", *HELP):
         print(overview(), file=sys.stdout if command else sys.stderr)
         return 0 if command else 2
     if command == "--version":
-        from robsynth import __version__
-
         print(f"robsynth {__version__}")
         return 0
     if command not in COMMANDS:
         return _complain(f"{command}: no such command; allowed: {', '.join(COMMANDS)}", 2)
-    if any(word in ("-h", "--help") for word in words):
-        from robsynth.config.help import usage
-
+    if HELP & set(words):
         print(usage(command))
         return 0
     return _run(command, words)
 
 
 def _run(command: str, words: list[str]) -> int:
-    from robsynth.errors import Pruned, RequestError, RunError, status_of
-    from robsynth.processes import Elsewhere
-
     # So that what is open is closed, W&B's run among others. A training finishes its step first (training/fit.py).
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         result = _result(command, words)
         if result is not None:
             print(json.dumps(result, ensure_ascii=False), flush=True)
         return 0
+    except processes.Elsewhere as failure:
+        return failure.status
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on from here", 130)
     except SystemExit as stopped:
         if stopped.code != TERMINATED:
             raise
         return _complain("terminated; the same command goes on from here", TERMINATED)
-    except Pruned as reason:
-        return _complain(str(reason), status_of(reason))
-    except Elsewhere as failure:
-        return failure.status
     except Exception as error:
-        if "debug=true" in (word.lower() for word in words):
+        line = str(error)
+        if not isinstance(error, Pruned | RequestError | RunError):
+            line = f"failed unexpectedly ({type(error).__name__}: {error}); debug=true shows where"
+        if "debug=true" in map(str.lower, words):
             traceback.print_exc()
-        if isinstance(error, RequestError | RunError):
-            return _complain(str(error), status_of(error))
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        return _complain(f"failed unexpectedly ({text}); debug=true shows where", 1)
-
-
-def _terminate(*_: Any) -> None:
-    raise SystemExit(TERMINATED)
+        return _complain(line, status_of(error))
 
 
 def _result(command: str, words: list[str]) -> dict[str, Any] | None:
@@ -86,14 +77,17 @@ def _result(command: str, words: list[str]) -> dict[str, Any] | None:
         return resolved(config)
     module = importlib.import_module(f"robsynth.commands.{command}")
     if "--plan" in words:
-        return _plan(command, module, config)
+        if command not in PLANNED:
+            raise RequestError(f"--plan: `robsynth {command}` has no stages; allowed: of {', '.join(PLANNED)}")
+        from robsynth.lab.plan import plan
+
+        return plan(command, config)
     if command == "sweep":
         return module.run(config, jobs)
     if not hasattr(config, "trainer"):
         return module.run(config)
-    from robsynth import processes
     from robsynth.lab import launch
-    from robsynth.lab.sweeps.trial import open_trial
+    from robsynth.lab.sweeps.study import open_trial
     from robsynth.machine import resolve_machine
 
     device = resolve_machine(config.device, config.precision).device
@@ -105,20 +99,9 @@ def _result(command: str, words: list[str]) -> dict[str, Any] | None:
         return result if processes.is_first() else None
 
 
-def _plan(command: str, module: Any, config: Any) -> dict[str, Any]:
-    from robsynth.errors import RequestError
-
-    if not hasattr(module, "stages"):
-        raise RequestError(f"--plan: `robsynth {command}` has no stages; allowed: robsynth reproduce --plan")
-    from robsynth.lab.plan import plan
-
-    return plan(command, config)
-
-
 def _complain(line: str, status: int) -> int:
-    from robsynth.processes import leave_word, rank
-
     line = " ".join(line.split())
-    if not leave_word(line):
-        print(f"robsynth: process {rank()}: {line}" if rank() else f"robsynth: {line}", file=sys.stderr)
+    if not processes.leave_word(line):
+        rank = processes.rank()
+        print(f"robsynth: process {rank}: {line}" if rank else f"robsynth: {line}", file=sys.stderr)
     return status

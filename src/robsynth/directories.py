@@ -29,8 +29,9 @@ def claim(
 ) -> dict[str, Any]:
     """Make `directory` that of `content`, or see that it is; gives its manifest, which says when it was `started`.
 
-    `what` it holds is said in complaints, e.g. "a run". With `force` one of other settings is removed first; nothing
-    that is not one ever is. With `among` other files may be there.
+    Whose it is says the content's `identity`, or where it has none all of it. `what` the directory holds is said in
+    complaints, e.g. "a run". With `force` one of other settings is removed first; nothing that is not one ever is.
+    With `among` other files may be there.
 
     Raises
     ------
@@ -44,8 +45,7 @@ def claim(
     if path.exists():
         known = read_json(path)
         known = known if isinstance(known, dict) else {}
-        if {**known, "started": None} != {**content, "started": None}:
-            differ = _difference({**known, "started": None}, {**content, "started": None})
+        if differ := _difference(_identity(known), _identity(content)):
             raise RequestError(
                 f"out: {directory} holds {what} of other settings ({differ}); allowed: force=true, or another out"
             )
@@ -53,15 +53,20 @@ def claim(
     others = sorted(other.name for other in directory.iterdir() if not other.name.startswith("."))
     if others and not among:
         raise RequestError(f"out: {directory} holds other files ({others[0]}); allowed: an empty directory")
-    write_json(path, {**content, "started": now()})
-    return {**content, "started": now()}
+    content = {**content, "started": now()}
+    write_json(path, content)
+    return content
+
+
+def _identity(content: dict[str, Any]) -> dict[str, Any]:
+    return content.get("identity") or {key: value for key, value in content.items() if key != "started"}
 
 
 def _difference(old: Any, new: Any, key: str = "") -> str:
     if isinstance(old, dict) and isinstance(new, dict):
         parts = (_difference(old.get(name), new.get(name), f"{key}.{name}") for name in sorted({*old, *new}))
         return ", ".join(part for part in parts if part)
-    said = key.removeprefix(".identity").removeprefix(".config").lstrip(".")
+    said = key.removeprefix(".config").lstrip(".")
     return "" if old == new else f"{said} {old} instead of {new}"
 
 

@@ -69,8 +69,7 @@ def rank() -> int:
 
 def count() -> int:
     """Among how many processes work is shared here: those of the run, or one within `once`."""
-    these = group()
-    return these.count if these else 1
+    return these.count if (these := group()) else 1
 
 
 def started() -> int:
@@ -83,57 +82,46 @@ def is_first() -> bool:
     return rank() == 0
 
 
-def barrier() -> None:
-    """Wait until every process of the run is here."""
+def _together(work: Callable[[Any, Group], object]) -> None:
+    """Let all processes do `work` with torch.distributed; where this is the only one, nothing."""
     if (these := group()) is None:
         return
     import torch.distributed as dist
 
     with others_stay():
-        dist.barrier(these.words)
+        work(dist, these)
+
+
+def barrier() -> None:
+    """Wait until every process of the run is here."""
+    _together(lambda dist, these: dist.barrier(these.words))
 
 
 def from_first(value: T) -> T:
     """What rank 0 passed, in every process; the others' value is ignored."""
-    if (these := group()) is None:
-        return value
-    import torch.distributed as dist
-
     held = [value]
-    with others_stay():
-        dist.broadcast_object_list(held, 0, these.words)
+    _together(lambda dist, these: dist.broadcast_object_list(held, 0, these.words))
     return held[0]
 
 
 def total(values: "torch.Tensor") -> "torch.Tensor":
     """The sum over all processes of a tensor of one shape, without a graph; the same in every process."""
-    if (these := group()) is None:
-        return values
-    import torch.distributed as dist
-
     found = values.detach().clone()
-    with others_stay():
-        dist.all_reduce(found, group=these.words if found.device.type == "cpu" else None)
+    _together(lambda dist, these: dist.all_reduce(found, group=these.words if found.device.type == "cpu" else None))
     return found
 
 
 def gathered(rows: "torch.Tensor") -> "torch.Tensor":
     """The rows (n, ...) of all processes in the order of their ranks; n may differ from process to process."""
-    if (these := group()) is None:
-        return rows
     import torch
-    import torch.distributed as dist
 
-    found: list[Any] = [None] * these.count
-    with others_stay():
-        dist.all_gather_object(found, rows.detach().cpu(), these.words)
+    found = [rows.detach().cpu()] * count()
+    _together(lambda dist, these: dist.all_gather_object(found, found[0], these.words))
     return torch.cat(found).to(rows.device)
 
 
 def any_asks(this: bool) -> bool:
     """Whether any process passed True; the same in every process."""
-    if count() == 1:
-        return this
     import torch
 
     return bool(total(torch.tensor(float(this))))
@@ -147,20 +135,19 @@ def once(work: Callable[[], T]) -> T:
     global _alone
     if group() is None:
         return work()
-    outcome: tuple[Any, int] = (None, 0)
+    value: Any = None
+    failure = None
     if is_first():
         _alone = True
         try:
-            outcome = (work(), 0)
+            value = work()
         except Exception as error:
-            _alone = False
-            from_first((None, status_of(error)))
-            raise
+            failure = error
         finally:
             _alone = False
-    value, status = from_first(outcome)
+    value, status = from_first((value, status_of(failure) if failure else 0))
     if status:
-        raise Elsewhere(status)
+        raise failure or Elsewhere(status)
     return value
 
 
@@ -177,7 +164,7 @@ def mine(numbers: Sequence[int]) -> list[int]:
     A piece belongs to the process `number % count()`, whatever else is still to be done: so processes that look at
     different moments agree.
     """
-    return list(numbers) if count() == 1 else [number for number in numbers if number % count() == rank()]
+    return [number for number in numbers if number % count() == rank()]
 
 
 @contextmanager
@@ -200,9 +187,7 @@ def joined(environment: Any, local_count: int, device: "torch.device") -> Iterat
     own, of = environment.global_rank(), environment.world_size()
     with others_stay():
         dist.init_process_group(backend, rank=own, world_size=of, timeout=MEETING)
-        words = dist.new_group(backend="gloo", timeout=PATIENCE)
-    _group = Group(own, of, devices, environment, words)
-    with others_stay():
+        _group = Group(own, of, devices, environment, dist.new_group(backend="gloo", timeout=PATIENCE))
         yield
     dist.destroy_process_group()
     _group = None

@@ -172,7 +172,7 @@ def test_a_description_that_does_not_fit_is_refused(network, tmp_path):
 
 
 def test_a_bundle_is_found_by_its_name(network, tmp_path, monkeypatch):
-    monkeypatch.setattr(opening, "BUNDLES", tmp_path / "bundles")
+    monkeypatch.setattr(opening, "bundles", lambda: {"digits": tmp_path / "bundles" / "digits.safetensors"})
     save_classifier(tmp_path / "bundles" / "digits.safetensors", network, ABOUT)
     assert find_checkpoint("digits") == tmp_path / "bundles" / "digits.safetensors"
     settings = Network("residual", [4], checkpoint="digits")
@@ -189,13 +189,16 @@ def test_a_bundle_is_found_by_its_name(network, tmp_path, monkeypatch):
     ("settings", "complaint"),
     [
         (Network("compact"), r"^classifier\.widths: found an empty list, but compact needs it$"),
-        (Network("resnet50", widths=[64]), r"^classifier\.widths: found \[64\], but resnet50 does not read it"),
-        (Network("residual", widths=[4], depth=16), r"^classifier\.depth: found 16, but residual does not read it"),
+        (
+            Network("resnet50", widths=[64]),
+            r"^classifier\.widths: found \[64\], but only \S+=compact or residual reads",
+        ),
+        (Network("residual", widths=[4], depth=16), r"^classifier\.depth: found 16, but only \S+=wide_resnet reads it"),
         (Network("wide_resnet", depth=28), r"^classifier\.widen: found none, but wide_resnet needs it$"),
         (Network("wide_resnet", depth=30, widen=4), r"^classifier\.depth: found 30, allowed: 6 n \+ 4"),
         (Network("wide_resnet", depth=4, widen=4), r"^classifier\.depth: found 4, allowed: a number >= 10$"),
         (Network("timm"), r"^classifier\.model: found none, but timm needs it$"),
-        (Network("timm", model="vit", checkpoint="x.pt"), r"^classifier\.checkpoint: timm brings its own weights"),
+        (Network("timm", model="vit", checkpoint="x.pt"), r"^classifier\.checkpoint: found x\.pt, but timm brings"),
         (Network("robustbench", model="x", threat="L1"), r"^classifier\.threat: found 'L1', allowed: Linf, L2, corr"),
         (Network("resnet51"), r"^classifier\.arch: found 'resnet51', allowed: compact, residual, resnet18_cifar"),
     ],

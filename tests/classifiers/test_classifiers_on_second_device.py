@@ -23,7 +23,7 @@ from robsynth.randomness import generator
 WIDTHS = [4, 8, 8, 16]
 
 
-def used(network, channels, size=32):
+def check_used(network, channels, size=32):
     """What a network gives, moved images and the way back through a fake ReLU, all where it lies."""
     images, labels = torch.rand(2, channels, size, size).to(network.device), torch.arange(2).to(network.device)
     x = images.clone().requires_grad_()
@@ -38,14 +38,14 @@ def used(network, channels, size=32):
 @pytest.mark.parametrize("arch", NETWORKS)
 def test_every_network(arch, second_device):
     network = build_classifier(arch, [4, 8, 16], 3, 7, [0.5] * 3, [0.2] * 3, depth=10, widen=1).eval()
-    used(network.to(second_device), 3)
+    check_used(network.to(second_device), 3)
 
 
 def test_a_network_of_another_library(second_device):
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
-    used(Foreign(network, [0.5], [0.2], (3, 32, 32)).to(second_device), 3)
+    check_used(Foreign(network, [0.5], [0.2], (3, 32, 32)).to(second_device), 3)
     # It finds its head by a pass, wherever that library left its network.
-    used(Foreign(network.to(second_device), [0.5] * 3, [0.2] * 3, (3, 32, 32)), 3)
+    check_used(Foreign(network.to(second_device), [0.5] * 3, [0.2] * 3, (3, 32, 32)), 3)
 
 
 def test_what_is_read_lies_on_the_device_that_was_asked_for(second_device, tmp_path):
@@ -58,7 +58,7 @@ def test_what_is_read_lies_on_the_device_that_was_asked_for(second_device, tmp_p
         open_classifier(settings, spec, device=second_device),
     ):
         assert not opened.training
-        used(opened, 1)
+        check_used(opened, 1)
     about = {"latent": 8, "width": 8, "shape": [1, 32, 32], "label_names": ABOUT["label_names"]}
     save_generator(tmp_path / "gan.safetensors", gan().average, about)
     assert load_generator(tmp_path / "gan.safetensors", device=second_device)[0].device == second_device

@@ -169,7 +169,7 @@ def test_a_bad_request_ends_with_one_line_and_leaves_nothing(words, complaint, c
 def test_a_traceback_comes_only_when_asked_for(tmp_path):
     quiet = robsynth("synthesize", "checkpoint=absent", cwd=tmp_path)
     assert quiet.status == 2
-    assert quiet.complaint.startswith("robsynth: checkpoint: no file absent; allowed: a file")
+    assert quiet.complaint.startswith("robsynth: classifier.checkpoint: no file absent; allowed: a file")
     loud = robsynth("synthesize", "checkpoint=absent", "debug=true", cwd=tmp_path)
     assert loud.status == 2
     assert "Traceback" in loud.stderr

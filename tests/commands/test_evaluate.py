@@ -132,8 +132,8 @@ def test_evaluate_says_what_it_lacks(robust_run, tmp_path):
     for words, complaint in {
         (foreign_one,): r"norm: none given, and the classifier names no adversary",
         (foreign_one, "norm=l2"): r"metrics\.attack_eps: none given",
-        (robust, "samples=x"): r"samples: found beside a classifier",
-        ("samples=x", "norm=l2"): r"norm: found l2 without a classifier",
+        (robust, "samples=x"): r"samples: found x, but a classifier too",
+        ("samples=x", "norm=l2"): r"norm: found l2, but no classifier",
         ("checkpoint=absent",): r"classifier\.checkpoint: no file absent",
     }.items():
         with pytest.raises(RequestError, match=f"^{complaint}"):

@@ -2,9 +2,10 @@
 
 import pytest
 
-from robsynth.config import COMMANDS, TASKS, Config
+from robsynth.config import TASKS
+from robsynth.config.commands import COMMANDS, Config
 from robsynth.config.compose import load_config, resolved
-from robsynth.config.groups import options
+from robsynth.config.registry import bundles, options
 from robsynth.errors import RequestError
 
 
@@ -135,3 +136,37 @@ def test_the_settings_of_another_data_set_can_be_asked_for():
 def test_every_data_set_has_settings_for_a_laptop():
     names = [name for name in options("dataset") if name not in ("none", "image_folder")]
     assert [load_config("train", [f"dataset={name}"]).settings for name in names] == [f"laptop/{n}" for n in names]
+
+
+@pytest.mark.parametrize(
+    ("words", "dataset", "settings", "experiment"),
+    [
+        (["checkpoint=mine.safetensors"], ("cifar10", 32), "laptop/cifar10", None),
+        (["checkpoint=mine.safetensors", "dataset=none"], ("none", 32), "laptop/cifar10", None),
+        (["checkpoint=mine.safetensors", "experiment=mnist5k"], ("mnist5k", None), "laptop/mnist5k", "mnist5k"),
+        (["classifier=cifar10_laptop"], ("cifar10", 32), "laptop/cifar10", "cifar10_laptop"),
+        (["checkpoint=cifar10_laptop", "dataset=none"], ("none", 32), "laptop/cifar10", "cifar10_laptop"),
+        (["checkpoint=absent.pt"], ("mnist5k", None), "laptop/mnist5k", "mnist5k"),
+    ],
+)
+def test_a_classifier_brings_the_settings_of_what_it_was_trained_on(
+    words, dataset, settings, experiment, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.safetensors").symlink_to(bundles()["cifar10_laptop"])
+    found = load_config("synthesize", words)
+    assert (found.dataset.name, found.dataset.size) == dataset
+    assert (found.settings, found.experiment) == (settings, experiment)
+
+
+def test_text_may_stand_in_quotes():
+    assert load_config("train", ["out='runs/a b'"]).out == load_config("train", ["out=runs/a b"]).out == "runs/a b"
+
+
+def test_a_setting_that_goes_by_the_originals_size_is_not_guessed_without_one():
+    words = ["scale=paper", "dataset=restricted_imagenet", "originals=image_folder", "originals.root=photos"]
+    with pytest.raises(
+        RequestError, match=r"originals\.size: found none, but settings=paper/restricted_imagenet go by"
+    ):
+        load_config("synthesize", words)
+    assert load_config("synthesize", [*words, "originals.size=32"]).tasks["super_resolution"].factor == 7

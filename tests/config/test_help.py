@@ -8,9 +8,11 @@ from typing import get_args, get_origin
 
 import pytest
 
-from robsynth.config import COMMANDS, TASKS, TaskSettings
+from harness import ROOT
+from robsynth.config import TASKS, TaskSettings
+from robsynth.config.commands import COMMANDS
 from robsynth.config.compose import load_config, split_words
-from robsynth.config.help import usage
+from robsynth.config.help import reference, usage
 
 
 def keys(kind: type, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field]]:
@@ -42,6 +44,10 @@ def test_help_speaks_of_every_key_that_the_command_reads_and_of_no_other(command
     of_all = {re.sub(r"tasks\.\w+\.", "tasks.TASK.", key) for key in there & common} | {"tasks.TASK.KEY"}
     expected = (there - common - {"tasks"}) | (of_all if "tasks" in about.keys else set())
     assert said(command) == expected
+
+
+def test_the_reference_is_what_help_says():
+    assert (ROOT / "docs" / "reference.md").read_text() == reference()
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -21,7 +21,8 @@ from robsynth.baselines.generator import save_generator
 from robsynth.classifiers import build_classifier, save_classifier
 from robsynth.classifiers.synced import with_synced_batch_norms
 from robsynth.cli import main
-from robsynth.config import Dataset, Recipe, Trainer
+from robsynth.config import Dataset, Recipe
+from robsynth.config.commands import Trainer
 from robsynth.config.compose import load_config
 from robsynth.data import load_data
 from robsynth.data.batches import Batches
@@ -383,7 +384,10 @@ def test_what_cannot_be_is_refused(monkeypatch):
     [
         (["trainer=gpu", "device=cpu"], "device: found cpu, but trainer=gpu; allowed: auto, cuda"),
         (["trainer=cpu", "device=cuda"], "device: found cuda, but trainer=cpu; allowed: auto, cpu"),
-        (["trainer=cpu", "trainer.processes=2"], "trainer.processes: found 2, but trainer=cpu; allowed: with ddp"),
+        (
+            ["trainer=cpu", "trainer.processes=2"],
+            "trainer.processes: found 2, but only trainer=ddp reads it; allowed: none",
+        ),
         (["trainer=ddp", "trainer.processes=0"], "trainer.processes: found 0, allowed: a number >= 1"),
         (["trainer=slurm"], "trainer: found 'slurm', allowed: auto, cpu, ddp, gpu, multinode"),
     ],

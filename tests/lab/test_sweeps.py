@@ -5,12 +5,14 @@ import os
 import re
 import signal
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from optuna.trial import TrialState, create_trial
 
 from harness import ROOT, begun, children, robsynth, wait_for
 from made import figure, without_pictures
@@ -22,9 +24,9 @@ from robsynth.lab.sweeps import launching
 from robsynth.lab.sweeps import study as optuna
 from robsynth.lab.sweeps.jobs import TRIAL, Job, load_job, run_job, save_job
 from robsynth.lab.sweeps.launching import launch
-from robsynth.lab.sweeps.space import grid, parameter, words_of
+from robsynth.lab.sweeps.space import grid, parameter, values, words_of
+from robsynth.lab.sweeps.study import PrunedTrial, distribution
 from robsynth.lab.sweeps.sweep import _make, open_sweep
-from robsynth.lab.sweeps.trial import PrunedTrial
 from robsynth.metrics.protocols import parse
 from robsynth.records.figures import METRICS, Figure, Protocol
 from robsynth.records.record import load_record
@@ -48,8 +50,8 @@ PRUNING = {"name": "median", "history": "held_out_robust_accuracy", "images": []
 
 
 def test_a_grid_is_every_combination_in_hydras_words():
-    parameters = [parameter("a", "0.5,1"), parameter("b.c", "range(1,4)"), parameter("d", "x,null,true,[1,y]")]
-    points = grid(parameters)
+    words = {"a": "0.5,1", "b.c": "range(1,4)", "d": "x,null,true,[1,y]"}
+    points = grid({key: parameter(key, several) for key, several in words.items()})
     assert len(points) == 2 * 3 * 4
     assert points[0] == {"a": 0.5, "b.c": 1, "d": "x"}
     assert points[-2] == {"a": 1, "b.c": 3, "d": True}
@@ -63,32 +65,32 @@ def test_what_a_sampler_cannot_draw_from_is_refused():
         "a,": "not understood",
     }.items():
         with pytest.raises(RequestError, match=complaint):
-            parameter("a", words).values()
+            values(parameter("a", words))
     with pytest.raises(RequestError, match="a range is not logarithmic"):
-        parameter("a", "tag(log,range(1,9))").distribution()
+        distribution(parameter("a", "tag(log,range(1,9))"))
     with pytest.raises(RequestError, match="has one order; allowed: without shuffle"):
         parameter("a", "shuffle(1,2,3)")
 
 
 def test_optuna_draws_from_the_same_words():
-    log = parameter("a", "tag(log,interval(0.01,1))")
-    assert (log.distribution().low, log.distribution().high, log.distribution().log) == (0.01, 1.0, True)
-    steps = parameter("a", "range(5,65,5)").distribution()
+    log = distribution(parameter("a", "tag(log,interval(0.01,1))"))
+    assert (log.low, log.high, log.log) == (0.01, 1.0, True)
+    steps = distribution(parameter("a", "range(5,65,5)"))
     assert (steps.low, steps.high, steps.step) == (5, 60, 5)
-    assert parameter("a", "interval(1,9)").distribution().high == 9
-    assert parameter("a", "true,2,x").distribution().choices == (True, 2, "x")
+    assert distribution(parameter("a", "interval(1,9)")).high == 9
+    assert distribution(parameter("a", "true,2,x")).choices == (True, 2, "x")
 
 
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        (Sweep("x", objective="fid", trials=3), "trials: found 3, but a grid"),
+        (Sweep("x", objective="fid", trials=3), "trials: found 3, but only sampler=tpe reads it"),
         (Sweep("x", objective="fid", sampler="tpe"), "trials: found none"),
         (Sweep("x", objective="fid", pruning=Pruning("median", "loss")), r"pruning\.name: found median, allowed with"),
         (Pruning("median"), "name: found median, which needs one of"),
-        (Pruning("none", images=[5]), "images: found a value, allowed with"),
-        (Launcher("local", jobs=2), "jobs: found 2, but local runs one after the other"),
-        (Launcher("joblib", partition="gpu"), "partition: found gpu, but joblib does not read it"),
+        (Pruning("none", images=[5]), "but only name=median reads it; allowed: an empty list"),
+        (Launcher("local", jobs=2), "jobs: found 2, but only name=joblib or "),
+        (Launcher("joblib", partition="gpu"), "partition: found gpu, but only name=submitit_slurm reads it"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(settings, complaint):
@@ -123,7 +125,7 @@ def test_settings_are_chosen_on_training_images(digits):
 def simulate(journal: Path, stop_after: int, space) -> None:
     """A study of a function, one trial after the other, that is left after so many entries of its journal."""
     for _ in range(stop_after):
-        study = optuna.open_study(journal, "minimize", PRUNING)
+        study = optuna.open_study(journal, "minimize")
         running = [trial.number for trial in study.trials if not trial.state.is_finished()]
         if running:
             found = study.trials[running[0]].params
@@ -132,16 +134,15 @@ def simulate(journal: Path, stop_after: int, space) -> None:
                 study._storage.set_trial_intermediate_value(study.trials[running[0]]._trial_id, 1, 9.0)
             optuna.finish(study, running[0], status, (found["x"] - 0.3) ** 2 + (found["c"] == "bad"))
         else:
-            number = len(study.trials)
-            optuna.begin(study, optuna.propose(study, number, space, 7), space)
+            assert optuna.begin(study, space, 7) == len(study.trials) - 1
 
 
 def trials_of(journal: Path):
-    return [(t.state.name, t.params, t.value) for t in optuna.open_study(journal, "minimize", PRUNING).trials]
+    return [(t.state.name, t.params, t.value) for t in optuna.open_study(journal, "minimize").trials]
 
 
 def test_a_study_goes_on_as_if_it_had_never_been_left(tmp_path):
-    space = {"x": parameter("x", "interval(0.0,1.0)").distribution(), "c": parameter("c", "good,bad").distribution()}
+    space = {"x": distribution(parameter("x", "interval(0.0,1.0)")), "c": distribution(parameter("c", "good,bad"))}
     simulate(tmp_path / "whole", 24, space)
     for stop in (1, 6, 13):
         simulate(tmp_path / f"left{stop}", stop, space)
@@ -157,11 +158,11 @@ def trial(tmp_path):
 
     def make(pruning, **about):
         journal = tmp_path / "journal.log"
-        space = {"x": parameter("x", "interval(0.0,1.0)").distribution()}
+        space = {"x": distribution(parameter("x", "interval(0.0,1.0)"))}
         if not journal.exists():
-            study = optuna.open_study(journal, "maximize", pruning)
+            study = optuna.open_study(journal, "maximize")
             for number, value in enumerate((0.5, 0.6, 0.7, 0)):
-                optuna.begin(study, {"x": 0.1 * number}, space)
+                study.add_trial(create_trial(state=TrialState.RUNNING, params={"x": 0.1 * number}, distributions=space))
                 if number < 3:
                     study._storage.set_trial_intermediate_value(study.trials[number]._trial_id, 2, value)
                     optuna.finish(study, number, "finished", value)
@@ -231,7 +232,7 @@ def test_images_are_reported_as_soon_as_the_first_ones_are_there(trial, tmp_path
 
 
 def test_importance_is_the_share_of_variance_or_a_reason():
-    space = {key: parameter(key, "1,2,3").distribution() for key in "ab"}
+    space = {key: distribution(parameter(key, "1,2,3")) for key in "ab"}
     points = [({"a": a, "b": b}, 10.0 * a + 0.1 * b) for a in (1, 2, 3) for b in (1, 2, 3)]
     found = optuna.importance(points, space, "minimize")
     assert found["a"] > 0.95
@@ -261,12 +262,16 @@ def slurm(tmp_path, monkeypatch):
     """A cluster as far as submitit asks it, which runs both tasks of an array at once; gives the script submitted."""
     scripts = {
         "srun": f'until [ "$1" = {sys.executable} ]; do shift; done; exec "$@"',
-        "sacct": 'echo "JobID|State|NodeList"; echo "7_0|COMPLETED|here"; echo "7_1|COMPLETED|here"',
+        "sacct": """echo "JobID|State|NodeList"
+            for task in 0 1; do
+                [ -e ended_$task ] && state=COMPLETED || state=RUNNING
+                echo "7_$task|$state|here"
+            done""",
         "sbatch": """cp "$1" submitted.sh
             export SLURM_JOB_NODELIST=here SLURM_JOB_NUM_NODES=1 SLURM_NTASKS=1 SLURM_ARRAY_JOB_ID=7
             export SLURM_PROCID=0 SLURM_LOCALID=0 SLURM_NODEID=0
             for task in 0 1; do
-                SLURM_JOB_ID=7$task SLURM_ARRAY_TASK_ID=$task bash "$1" >/dev/null 2>&1 &
+                (SLURM_JOB_ID=7$task SLURM_ARRAY_TASK_ID=$task bash "$1"; touch ended_$task) >/dev/null 2>&1 &
             done
             echo Submitted batch job 7""",
     }
@@ -328,15 +333,14 @@ def test_at_most_so_many_jobs_run_at_a_time_and_the_next_waits_for_one():
 
     def begin(call):
         running.append(call)
-        assert len(running) <= 2
-        return call
+        most.append(len(running))
+        time.sleep(0.05)
+        running.remove(call)
+        return f"of {call}"
 
-    def still(known):
-        assert known == running
-        running.pop(0)
-        return list(running)
-
-    assert launching._in_turn(2, range(5), begin, still) == [0, 1, 2, 3, 4]
+    most = []
+    said = launching._waiting_for(begin, Launcher("ray", jobs=2), range(5))
+    assert (said, max(most)) == ([f"of {call}" for call in range(5)], 2)
 
 
 def test_jobs_share_the_cores_and_see_the_gpus_that_are_seen_here(monkeypatch):
@@ -437,8 +441,13 @@ def test_changed_settings_are_refused_and_where_it_runs_is_none(whole, monkeypat
     other = replace(waiting, words=[*waiting.words, "tracker=csv"])
     for before, words_after in ((ended, ended.words), (waiting, other.words)):
         save_job(job, before)
-        _make(job, other, again=False)
+        _make(job, other)
         assert load_job(job).words == words_after
+    failed = Path("grid/jobs/001")
+    before = load_job(failed)
+    _make(failed, before)
+    assert load_job(failed) == replace(before, status="waiting")
+    save_job(failed, before)
     save_job(job, ended)
     with pytest.raises(RequestError, match=r"grid holds a sweep of other settings \(.*recipe\.epochs=1.* instead of"):
         open_sweep(load_config("sweep", own), [*words, "recipe.epochs=2"])

@@ -67,7 +67,7 @@ def test_a_cell_of_the_page_says_its_protocol_to_who_points_at_it(tmp_path):
     record_of([figure("a<b", "kid", 1.26, "kid<9", spread=0.2, error=0.0213, count=50)]).save(tmp_path)
     render(tmp_path, tmp_path / "out")
     page = (tmp_path / "out" / "index.html").read_text()
-    title = "kid&lt;9; 50 images; ± standard deviation; standard error 0.0213"
+    title = "kid&lt;9; 50 images; ± standard deviation"
     assert f'<td title="{title}">1.3 <span class="range">± 0.2</span></td>' in page
     assert "a&lt;b" in page
 
@@ -84,7 +84,7 @@ def test_two_protocols_never_share_a_column():
     assert table.notes == ["Protocols: FID (1) ↓: `p`; FID (2) ↓: `q`."]
 
 
-def test_a_cell_shows_the_interval_where_there_is_one_and_else_the_spread():
+def test_a_cell_shows_spread_and_interval_as_far_as_there_are_and_says_what_they_are():
     record = record_of([
         figure("both", "fid", 154.31, "p", interval=[150.06, 158.64], spread=3.0),
         figure("spread", "fid", 78.2, "p", spread=5.42),
@@ -94,11 +94,11 @@ def test_a_cell_shows_the_interval_where_there_is_one_and_else_the_spread():
         figure("infinite", "psnr", float("inf"), "q", interval=[float("nan"), float("nan")]),
     ])  # fmt: skip
     assert texts(figures_table(record, "t", ("fid",))) == [
-        ["both", "154.3 [150.1, 158.6]"], ["spread", "78.2 ± 5.4"], ["neither", "61.0"],
+        ["both", "154.3 ± 3.0 [150.1, 158.6]"], ["spread", "78.2 ± 5.4"], ["neither", "61.0"],
     ]  # fmt: skip
     kid = figures_table(record, "t", ("kid",))
-    assert texts(kid) == [["both", "8.2 [7.1, 9.5]"], ["before", "8.2 ± 1.3"]]
-    assert [row[1].title for row in kid.rows] == ["k; 95 % interval", "k; ± standard deviation; standard error 0.18"]
+    assert texts(kid) == [["both", "8.2 ± 1.3 [7.1, 9.5]"], ["before", "8.2 ± 1.3"]]
+    assert [row[1].title for row in kid.rows] == ["k; ± standard deviation; 95 % interval", "k; ± standard deviation"]
     assert texts(figures_table(record, "t", ("psnr",))) == [["infinite", "inf"]]
 
 

@@ -39,7 +39,7 @@ def settings_of(task, **changes):
     return replace(load_config("synthesize", []).tasks[task], steps=2, noise=0.1, **changes)
 
 
-def made(task, settings, network, originals=None, seeds=None, stage_masks=()):
+def check_made(task, settings, network, originals=None, seeds=None, stage_masks=()):
     """A problem and its solution, and that all of both is where the network is."""
     synthesis = Synthesis(task, settings, network, NAMES, SHAPE, 7, "fp32", originals, seeds, stage_masks)
     seen = []
@@ -54,7 +54,7 @@ def made(task, settings, network, originals=None, seeds=None, stage_masks=()):
 def test_every_task_works_on_a_data_sets_images(task, network, few_digits):
     seeds = ClassGaussians(few_digits.train, pool=2) if task == "generation" else None
     originals = None if task == "generation" else from_data_set(few_digits.test, NAMES)
-    made(task, settings_of(task), network, originals, seeds)
+    check_made(task, settings_of(task), network, originals, seeds)
 
 
 @pytest.mark.parametrize("masked", [False, True], ids=["no masks", "masks"])
@@ -62,12 +62,14 @@ def test_every_task_works_on_a_data_sets_images(task, network, few_digits):
 def test_every_task_works_on_a_users_images(task, masked, network, photos):
     originals = from_folder(str(photos / "photos"), str(photos / "masks") if masked else None, SHAPE, NAMES)
     assert UNKNOWN in originals.labels
-    made(task, settings_of(task), network, originals)
+    check_made(task, settings_of(task), network, originals)
 
 
 @pytest.mark.parametrize("lines", ["given", "edges", "strokes"])
 def test_sketches_are_given_or_made(lines, network, few_digits):
-    made("sketch_to_image", settings_of("sketch_to_image", lines=lines), network, from_data_set(few_digits.test, NAMES))
+    check_made(
+        "sketch_to_image", settings_of("sketch_to_image", lines=lines), network, from_data_set(few_digits.test, NAMES)
+    )
 
 
 def test_few_pixels_of_a_user_are_enlarged(network, photos):
@@ -75,30 +77,34 @@ def test_few_pixels_of_a_user_are_enlarged(network, photos):
         picture(0, 8).save(path)
     originals = from_folder(str(photos / "photos"), None, SHAPE, NAMES, few=8)
     assert originals.images.shape == (1, 8, 8)
-    assert made("super_resolution", settings_of("super_resolution", factor=4), network, originals).original is None
+    assert (
+        check_made("super_resolution", settings_of("super_resolution", factor=4), network, originals).original is None
+    )
 
 
 @pytest.mark.parametrize("masked", [False, True], ids=["no masks", "masks"])
 def test_stages_are_painted(masked, network, photos, few_digits):
     settings = settings_of("feature_painting", stages=STAGES)
     if not masked:
-        made("feature_painting", settings, network, from_data_set(few_digits.test, NAMES))
+        check_made("feature_painting", settings, network, from_data_set(few_digits.test, NAMES))
         return
     files = user_files(str(photos / "photos"))
     masks = (read_masks(str(photos / "masks"), files, 32), read_masks(str(photos / "masks" / "a.png"), files, 32))
-    made("feature_painting", settings, network, from_folder(str(photos / "photos"), None, SHAPE, NAMES), None, masks)
+    check_made(
+        "feature_painting", settings, network, from_folder(str(photos / "photos"), None, SHAPE, NAMES), None, masks
+    )
 
 
 @pytest.mark.parametrize("maximise", ["unit", "score"])
 def test_a_target_is_painted(maximise, network, few_digits):
     settings = settings_of("feature_painting", maximise=maximise, target="3")
-    made("feature_painting", settings, network, from_data_set(few_digits.test, NAMES))
+    check_made("feature_painting", settings, network, from_data_set(few_digits.test, NAMES))
 
 
 @pytest.mark.parametrize("objective", ["cross_entropy", "logit"])
 def test_seeds_of_a_bundle_are_drawn(objective, network, digits):
     kept = LowRankGaussians.from_tensors(ClassGaussians(digits.train, 4).low_rank(8).tensors())
-    made("generation", settings_of("generation", objective=objective), network, None, kept)
+    check_made("generation", settings_of("generation", objective=objective), network, None, kept)
 
 
 def test_several_classifiers_vote_where_they_all_lie(network, few_digits, second_device):
@@ -107,4 +113,4 @@ def test_several_classifiers_vote_where_they_all_lie(network, few_digits, second
         Ensemble([network, plain])
     both = Ensemble([network, plain.to(second_device)])
     for task in ("inpainting", "feature_painting"):
-        made(task, settings_of(task), both, from_data_set(few_digits.test, NAMES))
+        check_made(task, settings_of(task), both, from_data_set(few_digits.test, NAMES))

@@ -275,12 +275,12 @@ def test_the_guard_says_when_only_the_training_attack_is_withstood(few_digits):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["adversary=trades", "adversary.beta=null"], "adversary.beta: found none, allowed: a number"),
-        (["adversary=l2", "adversary.beta=6"], "adversary.beta: found 6.0, allowed: none"),
+        (["adversary=trades", "adversary.beta=null"], "adversary.beta: found none, but trades needs it"),
+        (["adversary=l2", "adversary.beta=6"], "adversary.beta: found 6.0, but only adversary.method=trades"),
         (["adversary=trades", "adversary.random_start=false"], "adversary.random_start"),
         (["adversary=free", "adversary.steps=2"], "adversary.steps: found 2, allowed: 1"),
         (["adversary=free", "adversary.norm=none"], "adversary.norm: found none"),
-        (["recipe.accumulate=3"], "recipe.accumulate: found 3, allowed: a divisor of recipe.batch_size"),
+        (["recipe.accumulate=3"], "recipe.accumulate: found 3, allowed: a divisor of batch_size"),
         (["adversary=free", "recipe.accumulate=2"], "recipe.accumulate: found 2, allowed: 1, as free replays"),
         (["recipe.label_smoothing=1"], "recipe.label_smoothing"),
     ],

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from robsynth.classifiers import Classifier, build_classifier
-from robsynth.config import Config, Generation
+from robsynth.config import Generation
+from robsynth.config.commands import Config
 from robsynth.config.compose import load_config
 from robsynth.data import DataSet, load_data
 from robsynth.lab.context import open_context

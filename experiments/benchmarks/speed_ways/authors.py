@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from robsynth.classifiers import AnyClassifier, Classifier
-from robsynth.config import Config, Generation
+from robsynth.config import Generation
+from robsynth.config.commands import Config
 from robsynth.data import DataSet
 from speed_ways.turns import Turns
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from robsynth.classifiers import Classifier
-from robsynth.config import Config
+from robsynth.config.commands import Config
 from robsynth.data import DataSet
 from robsynth.data.batches import Batches
 from robsynth.machine import resolve_machine

@@ -12,19 +12,18 @@ from robsynth.classifiers.authors import fill, read_weights
 from robsynth.classifiers.building import build_classifier, load_classifier
 from robsynth.classifiers.classifier import AnyClassifier, Classifier
 from robsynth.config import ARCHITECTURES, FOREIGN, Network
+from robsynth.config.registry import bundles
 from robsynth.errors import RequestError
 from robsynth.machine import CPU
-
-BUNDLES = Path(__file__).parents[1] / "bundles"
 
 
 def find_checkpoint(name: str, key: str = "checkpoint") -> Path:
     """The file `name`, or the bundle of that name which this package brings."""
-    bundles = {path.stem: path for path in sorted(BUNDLES.glob("*.safetensors"))}
-    if name in bundles:
-        return bundles[name]
+    shipped = bundles()
+    if name in shipped:
+        return shipped[name]
     if not Path(name).is_file():
-        raise RequestError(f"{key}: no file {name}; allowed: {', '.join(['a file', *bundles])}")
+        raise RequestError(f"{key}: no file {name}; allowed: {', '.join(['a file', *shipped])}")
     return Path(name)
 
 

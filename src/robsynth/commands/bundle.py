@@ -2,7 +2,7 @@ from pathlib import Path
 from typing import Any
 
 from robsynth.classifiers import Classifier
-from robsynth.config import Config
+from robsynth.config.commands import Config
 from robsynth.errors import RequestError
 from robsynth.lab.context import open_context
 from robsynth.lab.stages.describing import save_bundle, training_record
@@ -17,8 +17,8 @@ def run(config: Config) -> dict[str, Any]:
     context = open_context("bundle", config)
     studio = studio_of(context)
     check_classes(studio.about, context.data)
-    if not isinstance(studio.network, Classifier) or studio.checkpoint is None:
+    if not isinstance(studio.classifier, Classifier) or studio.checkpoint is None:
         raise RequestError(f"classifier.arch: found {config.classifier.arch!r}, allowed: a network of this package")
     training = studio.about.get("training") or training_record(studio.checkpoint)
     about = {**studio.about, "training": training}
-    return save_bundle(context, Path(config.out), studio.network, about, studio.checkpoint)
+    return save_bundle(context, Path(config.out), studio.classifier, about, studio.checkpoint)

@@ -2,7 +2,7 @@ from pathlib import Path
 from typing import Any
 
 from robsynth.classifiers import ImageSpec, find_checkpoint, import_classifier, is_safetensors, save_classifier
-from robsynth.config import ConvertConfig
+from robsynth.config.commands import ConvertConfig
 from robsynth.data import load_data
 from robsynth.data.normalisation import normalisation
 from robsynth.errors import RequestError

@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from robsynth.config import Dataset, DoctorConfig, Trainer
+from robsynth.config import Dataset
+from robsynth.config.commands import Basic, Trainer
 from robsynth.data import load_data
 from robsynth.data.sources import KNOWN, find_source
 from robsynth.errors import RequestError
@@ -26,7 +27,7 @@ LACKING = (
 )
 
 
-def run(config: DoctorConfig) -> dict[str, Any]:
+def run(config: Basic) -> dict[str, Any]:
     """What is here: in words on stderr, as JSON on stdout."""
     on = resolve_machine("auto", "auto")
     cluster = _available(lambda: environment(Trainer("multinode")))

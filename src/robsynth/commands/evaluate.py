@@ -5,41 +5,53 @@ from typing import Any
 import numpy as np
 
 from robsynth import processes
-from robsynth.classifiers import open_classifier
-from robsynth.config import EvaluateConfig
+from robsynth.classifiers import AnyClassifier, open_classifier
+from robsynth.config.commands import EvaluateConfig
 from robsynth.data import DataSet
 from robsynth.errors import RequestError
 from robsynth.lab.context import Context, Result, open_context
-from robsynth.lab.listening import Listener
 from robsynth.lab.runner import Cost, Stage, as_result, run_stages
+from robsynth.lab.stages.accuracy import accuracy
 from robsynth.lab.stages.measuring import evaluation, open_judge, reference_features, through
-from robsynth.metrics.accuracy import accuracy_passes, check_classes, measure_accuracy, named_threat
+from robsynth.metrics.accuracy import check_classes, named_threat
 from robsynth.metrics.evaluate import Evaluation, images_through
 from robsynth.metrics.exported import Exported, load_statistics
-from robsynth.metrics.robustness import open_attacks
 from robsynth.progress import say
 from robsynth.records.figures import METRICS
 from robsynth.records.record import Record
 from robsynth.samples import Samples, WithLabels, open_samples
 
 
-def run(config: EvaluateConfig, listener: Listener | None = None) -> dict[str, Any]:
+def run(config: EvaluateConfig) -> dict[str, Any]:
     """Samples of any origin, or a classifier, against a data set; what was measured before is not measured again."""
-    context = open_context("evaluate", config, listener)
-    if config.has_classifier:
-        _look_at_classifier(context)
-    else:
+    context = open_context("evaluate", config)
+    if not config.has_classifier:
         _look_at_samples(context)
     return run_stages(context, stages(context), answer)
 
 
 def stages(context: Context) -> list[Stage]:
-    if context.config.has_classifier:
-        return [Stage("measure", _measure_classifier, _cost_of_classifier)]
+    config = context.config
+    if config.has_classifier:
+        subject = str(Path(config.classifier.checkpoint or "").stem or config.classifier.model)
+        network, about = _classifier(context)
+        threat = named_threat(config.norm, config.metrics, about)
+        return [accuracy(context, {subject: ("classifier", lambda _: (network, about))}, threat, name="measure")]
     return [
-        *([] if context.config.statistics else [reference_features(context, len(_samples(context)))]),
+        *([] if config.statistics else [reference_features(context, len(_samples(context)))]),
         Stage("measure", _measure_samples, _cost_of_samples),
     ]
+
+
+def _classifier(context: Context) -> tuple[AnyClassifier, dict[str, Any]]:
+    """The classifier that the settings name, of which accuracies are those of float32; the run is known by it."""
+    data = processes.first_then_others(lambda: context.data)
+    context.machine = replace(context.machine, precision="fp32")
+    network, about = open_classifier(context.config.classifier, context.images, device=context.machine.device)
+    check_classes(about, data, "reference")
+    context.depends |= {"classifier": about.get("source"), "data": data.fingerprint}
+    context.shared["classifier"] = network
+    return network, about
 
 
 def _samples(context: Context) -> Samples:
@@ -61,7 +73,8 @@ def _look_at_samples(context: Context) -> None:
     judge = open_judge(context, config.judge) if config.judge else None
     made = Evaluation(config.metrics, context.machine, reference, judge)
     context.shared |= {"evaluation": made, "samples": _labelled(samples, reference)}
-    looked_at = context.shared["samples"].inspection
+    made.refuse(Path(config.samples).name, _samples(context))
+    looked_at = _samples(context).inspection
     context.depends |= {"samples": [*looked_at.digests, looked_at.about], "reference": reference.fingerprint}
 
 
@@ -80,42 +93,14 @@ def _labelled(samples: Samples, reference: DataSet | Exported) -> Samples:
 
 
 def _measure_samples(context: Context) -> Result:
-    measured, reference = evaluation(context), _reference(context)
-    figures = measured.measure(Path(context.config.samples).name, _samples(context))
-    data = {"data": reference.as_data()} if isinstance(reference, Exported) else {}
-    return {**as_result(figures, measured.warnings), **data}
+    measured = evaluation(context)
+    figures, exported = measured.measure(Path(context.config.samples).name, _samples(context)), measured.sets.exported
+    return {**as_result(figures, measured.warnings), **({"data": exported.as_data()} if exported else {})}
 
 
 def _cost_of_samples(context: Context) -> Cost:
     config = context.config
     return through(images_through(config.metrics, context.machine, len(_samples(context)), config.judge is not None))
-
-
-def _look_at_classifier(context: Context) -> None:
-    config = context.config
-    open_attacks(config.metrics.attacks)
-    data = processes.first_then_others(lambda: context.data)
-    # Accuracies are those of float32.
-    context.machine = replace(context.machine, precision="fp32")
-    network, about = open_classifier(config.classifier, context.images, device=context.machine.device)
-    check_classes(about, data, "reference")
-    threat = named_threat(config.norm, config.metrics, about)
-    context.shared |= {"classifier": network, "threat": threat}
-    context.depends |= {"classifier": about.get("source"), "data": data.fingerprint}
-
-
-def _measure_classifier(context: Context) -> Result:
-    config, network, threat = context.config, context.shared["classifier"], context.shared["threat"]
-    subject = str(Path(config.classifier.checkpoint or "").stem or config.classifier.model)
-    kept = context.directory / "accuracy"
-    return as_result(*measure_accuracy(subject, network, context.data, threat, config.metrics, context.seed, kept))
-
-
-def _cost_of_classifier(context: Context) -> Cost:
-    config, test = context.config, context.sizes.test
-    count = min(config.metrics.accuracy_count or test, test)
-    threat = context.shared.get("threat") or named_threat(config.norm, config.metrics, {})
-    return Cost(f"{count} images", {"classifier": accuracy_passes(config.metrics, threat, count)}, count)
 
 
 def answer(context: Context, record: Record, written: dict[str, str]) -> dict[str, Any]:

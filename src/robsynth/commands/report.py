@@ -1,7 +1,7 @@
 from pathlib import Path
 from typing import Any
 
-from robsynth.config import ReportConfig
+from robsynth.config.commands import ReportConfig
 from robsynth.directories import writable_directory
 from robsynth.errors import RequestError
 from robsynth.files import write_text

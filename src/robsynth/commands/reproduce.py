@@ -2,7 +2,7 @@ from functools import partial
 from typing import Any
 
 from robsynth.classifiers import find_checkpoint
-from robsynth.config import Config
+from robsynth.config.commands import Config
 from robsynth.lab.context import Context, open_context
 from robsynth.lab.listening import Listener
 from robsynth.lab.runner import Stage, run_stages
@@ -27,6 +27,7 @@ from robsynth.lab.stages.painting import (
     synthesize_at,
 )  # fmt: skip
 from robsynth.lab.stages.training import RIVAL, train_classifier, train_judge, train_rival
+from robsynth.metrics.accuracy import trained_for
 from robsynth.records.record import Record
 
 
@@ -48,23 +49,23 @@ def stages(context: Context) -> list[Stage]:
     trained = [name for name, wanted in trainings.items() if wanted]
     painter = ("train classifier",) if "classifier" in trained else ()
     judge = ("train judge",) if "judge" in trained else ()
-    synthesized = [synthesize(context, task, painter) for task in config.select]
-    measured = [measure_task(context, task, partial(opened, name=task)) for task in config.select]
+    synthesized = [synthesize(context, task, painter + judge) for task in config.select]
+    measured = [measure_task(context, task, partial(opened, name=task), judge) for task in config.select]
     for point in points(context):
         synthesized.append(synthesize_at(context, point, painter))
-        measured.append(measure_at(context, point, said(point), partial(opened, name=said(point))))
+        measured.append(measure_at(context, point, said(point), partial(opened, name=said(point)), judge))
     if has_rival:
         synthesized.append(sample_rival(context))
-        measured.append(measure(context, RIVAL, partial(opened, name=RIVAL), (f"sample {RIVAL}",)))
+        measured.append(measure(context, RIVAL, partial(opened, name=RIVAL), (f"sample {RIVAL}", *judge)))
     described = {name: SUBJECTS.get(name, name) for name in trained}
     return [
         *[make[name](context) for name in trained],
-        accuracy(context, _subjects(context), painter + judge),
+        accuracy(context, _subjects(context), trained_for(config.adversary, config.metrics), painter + judge),
         *synthesized,
         reference_features(context, config.samples.count, judge),
         *measured,
-        measure(context, REAL, real_images),
-        draw(context, tuple(stage.name for stage in synthesized)),
+        measure(context, REAL, real_images, judge),
+        draw(context, (*judge, *(stage.name for stage in synthesized))),
         *([model_cards("model cards", described)] if described else []),
     ]
 
@@ -76,7 +77,7 @@ SUBJECTS = {"classifier": "robust classifier"}
 def _subjects(context: Context) -> Subjects:
     def studio(context: Context) -> Any:
         found = studio_of(context)
-        return found.network, found.about
+        return found.classifier, found.about
 
     def judge(context: Context) -> Any:
         given = context.config.judge.checkpoint

@@ -1,7 +1,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from robsynth.config import RunsConfig
+from robsynth.config.commands import RunsConfig
 from robsynth.directories import writable_directory
 from robsynth.errors import RequestError
 from robsynth.lab.catalogue import LocalRun, find_runs

@@ -2,7 +2,7 @@ from pathlib import Path
 from typing import Any
 
 from robsynth import processes
-from robsynth.config import StatisticsConfig
+from robsynth.config.commands import StatisticsConfig
 from robsynth.errors import RequestError
 from robsynth.files import file_sha1
 from robsynth.lab.context import open_context

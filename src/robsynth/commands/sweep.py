@@ -1,8 +1,7 @@
 from typing import Any
 
-from robsynth.config import SweepConfig
+from robsynth.config.commands import SweepConfig
 from robsynth.errors import RunError
-from robsynth.lab.sweeps.jobs import load_job
 from robsynth.lab.sweeps.sweep import JOBS, open_sweep
 from robsynth.reports.sweep import render_sweep
 
@@ -10,25 +9,20 @@ from robsynth.reports.sweep import render_sweep
 def run(config: SweepConfig, words: list[str]) -> dict[str, Any]:
     """Many runs, and one comparison of them."""
     sweep = open_sweep(config, words)
-    sweep.prepare()
-    jobs = sweep.run()
-    record = sweep.record(jobs)
-    written = render_sweep(sweep.directory, sweep.directory / "report")
-    _complain([load_job(job).status for job in jobs], f"{sweep.directory}/{JOBS}/*/log.txt", str(written["page"]))
+    record, directory = sweep.run(), sweep.directory
+    page = str(render_sweep(directory, directory / "report")["page"])
+    statuses = [job["status"] for job in record.jobs]
+    parts = {"failed": statuses.count("failed")}
+    parts["did not finish"] = len(statuses) - parts["failed"] - statuses.count("finished") - statuses.count("pruned")
+    if said := ", ".join(f"{count} {how}" for how, count in parts.items() if count):
+        logs = f"{directory}/{JOBS}/*/log.txt"
+        raise RunError(f"of {len(statuses)} jobs {said}; logs: {logs}; the others are compared in {page}")
     return {
         "sweep": config.sweep.name,
-        "directory": str(sweep.directory),
-        "record": str(sweep.directory / "comparison.json"),
-        "report": str(written["page"]),
+        "directory": str(directory),
+        "record": str(directory / "comparison.json"),
+        "report": page,
         "best": record.job(record.best) if record.best else None,
         "importance": record.importance,
         "jobs": [{key: job[key] for key in ("job", "status", "settings")} for job in record.jobs],
     }
-
-
-def _complain(statuses: list[str], logs: str, page: str) -> None:
-    failed = statuses.count("failed")
-    unfinished = len([status for status in statuses if status in ("waiting", "running", "stopped")])
-    parts = [f"{count} {how}" for count, how in ((failed, "failed"), (unfinished, "did not finish")) if count]
-    if parts:
-        raise RunError(f"of {len(statuses)} jobs {', '.join(parts)}; logs: {logs}; the others are compared in {page}")

@@ -3,30 +3,34 @@ from pathlib import Path
 from typing import Any
 
 from robsynth.baselines.generator import KIND
-from robsynth.classifiers import find_checkpoint, is_safetensors, read_checkpoint
-from robsynth.config import Config
+from robsynth.classifiers import is_safetensors, read_checkpoint
+from robsynth.config.commands import Config
 from robsynth.errors import RequestError
 from robsynth.files import write_text
 from robsynth.lab.context import Context, Result, open_context
-from robsynth.lab.listening import Listener
 from robsynth.lab.pictures import COLUMNS, ROWS, save_png, store_grid
 from robsynth.lab.runner import Cost, Stage, run_stages
-from robsynth.lab.stages.painting import sample_rival, studio_of, synthesize
+from robsynth.lab.stages.painting import named_checkpoint, sample_rival, studio_of, synthesize
 from robsynth.records.record import Record
 from robsynth.reports.formats import filled
 from robsynth.samples import SampleStore, load_samples
+from robsynth.tasks import ClassGaussians
 
 PICTURE, PAGE = "picture.png", "index.html"
 
 
-def run(config: Config, listener: Listener | None = None) -> dict[str, Any]:
+def run(config: Config) -> dict[str, Any]:
     """A task's images into a sample store, with a picture of the first, and a record."""
     # Of the tasks' settings the others' change nothing.
     config = replace(config, tasks={config.task: config.tasks[config.task]}, select=[config.task])
-    context = open_context("synthesize", config, listener)
+    context = open_context("synthesize", config)
     if _generator(context) is None:
-        # Refuses what cannot be made before anything is written.
-        studio_of(context).synthesis(config.task, config.tasks[config.task])
+        # Refuses what cannot be made before anything is written; and what images start from is part of the request.
+        made = studio_of(context).synthesis(config.task, config.tasks[config.task])
+        if made.originals is not None:
+            context.depends["data"] = made.originals.images.fingerprint
+        elif isinstance(made.seeds, ClassGaussians):
+            context.depends["data"] = made.seeds.images.fingerprint
     return run_stages(context, stages(context), answer, lambda directory: {"page": directory / PAGE})
 
 
@@ -39,8 +43,7 @@ def stages(context: Context) -> list[Stage]:
 
 def _generator(context: Context) -> Path | None:
     """The checkpoint, if it is a GAN's."""
-    named, task = context.config.classifier.checkpoint, context.config.task
-    checkpoint = find_checkpoint(named, "checkpoint") if named else None
+    checkpoint, task = named_checkpoint(context), context.config.task
     if checkpoint is None or not is_safetensors(checkpoint) or read_checkpoint(checkpoint)[0] != KIND:
         return None
     if task != "generation":

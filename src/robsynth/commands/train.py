@@ -1,17 +1,21 @@
 from typing import Any
 
-from robsynth.config import Config
+from robsynth.config.commands import Config
+from robsynth.errors import RequestError
 from robsynth.lab.context import Context, open_context
 from robsynth.lab.listening import Listener
 from robsynth.lab.runner import Stage, run_stages
 from robsynth.lab.stages.accuracy import accuracy
 from robsynth.lab.stages.describing import bundle, model_cards, worst
 from robsynth.lab.stages.training import RIVAL, train_classifier, train_rival
+from robsynth.metrics.accuracy import trained_for
 from robsynth.records.record import Record
 
 
 def run(config: Config, listener: Listener | None = None) -> dict[str, Any]:
     """Train a classifier or the baseline, measure it, and keep a record."""
+    if config.model == "baseline" and config.baseline.name == "none":
+        raise RequestError("baseline: found none, allowed with model=baseline: wgan_gp")
     context = open_context("train", config, listener, with_data=True)
     return run_stages(context, stages(context), answer)
 
@@ -19,10 +23,11 @@ def run(config: Config, listener: Listener | None = None) -> dict[str, Any]:
 def stages(context: Context) -> list[Stage]:
     if context.config.model == "baseline":
         return [train_rival(context), model_cards("model card", {RIVAL: RIVAL})]
+    threat = trained_for(context.config.adversary, context.config.metrics)
     subjects = {"classifier": ("classifier", lambda context: context.open(context.checkpoint("classifier")))}
     return [
         train_classifier(context),
-        accuracy(context, subjects, ("train classifier",)),
+        accuracy(context, subjects, threat, ("train classifier",)),
         model_cards("model card", {"classifier": "classifier"}),
         bundle(),
     ]

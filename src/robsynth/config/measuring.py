@@ -3,11 +3,11 @@
 import re
 from dataclasses import dataclass
 
-from robsynth.config.fields import choice, number, setting
-from robsynth.errors import RequestError
+from robsynth.config.fields import Contradictions, choice, number, setting
 
 # What attacks a classifier: so many steps of PGD, from so many random starts; or AutoAttack.
 ATTACK = re.compile(r"pgd(?P<steps>[1-9]\d*)(?:x(?P<restarts>[1-9]\d*))?|autoattack")
+TRACKERS = {"wandb": ("mode",), "tensorboard": (), "csv": (), "none": ()}
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Metrics:
         list,
         help="METRIC[COUNT][_SPLIT[COUNT]] with METRIC one of fid, fid_infinity, class_fid, kid, is, precision_recall, "
         "density_coverage, memorised; then _SUBSETSxSIZE, _Nsplits, _kN, _clean or _torchmetrics (resizes), "
-        "_EXTRACTOR, _bf16 or _fast: fid50k_train, is50k, kid_train2000_50x250, is_efficientnet_lite0",
+        "_EXTRACTOR, _tf32, _bf16 or _fast: fid50k_train, is50k, kid_train2000_50x250, is_efficientnet_lite0",
     )
     resamples: int = number(least=0, help="bootstrap resamples of an interval, 0 for none")
     attacks: list[str] = setting(list, help="pgdSTEPS, pgdSTEPSxRESTARTS, autoattack (pip install 'robsynth[attacks]')")
@@ -34,14 +34,9 @@ class Metrics:
     accuracy_count: int | None = number(least=1, default=None, help="the first so many test images; all unless given")
     inception_weights: str | None = setting(None, help="a file, or download, for the Inception Score")
 
-    def check(self, prefix: str) -> None:
-        """Refuse attacks that do not exist."""
-        for name in self.attacks:
-            if ATTACK.fullmatch(name) is None:
-                raise RequestError(
-                    f"{prefix}attacks: found {name!r}, allowed: pgdSTEPS, pgdSTEPSxRESTARTS, autoattack "
-                    "(accuracy without any is always measured)"
-                )
+    def contradictions(self) -> Contradictions:
+        rule = "allowed: pgdSTEPS, pgdSTEPSxRESTARTS, autoattack (accuracy without any is always measured)"
+        yield not all(map(ATTACK.fullmatch, self.attacks)), "attacks", rule
 
 
 @dataclass
@@ -57,12 +52,7 @@ class Curves:
 class TrackerSettings:
     """Where a run is logged besides its record."""
 
-    name: str = choice(("wandb", "tensorboard", "csv", "none"), help="who keeps the log")
+    name: str = choice(TRACKERS, beside="optional", help="who keeps the log")
     project: str = setting("robsynth", help="W&B's")
     group: str | None = setting(None, help="W&B's: what keeps several runs together")
     mode: str = choice(("auto", "offline", "online"), default="auto", help="W&B's; auto: online if there is an account")
-
-    def check(self, prefix: str) -> None:
-        """Refuse a server where there is none."""
-        if self.mode != "auto" and self.name != "wandb":
-            raise RequestError(f"{prefix}mode: found {self.mode}, but only tracker=wandb has a server; allowed: auto")

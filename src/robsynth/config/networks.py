@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from robsynth.config.fields import choice, number, setting
+from robsynth.config.fields import Contradictions, choice, number, setting
 from robsynth.config.registry import ARCHITECTURES, FOREIGN
-from robsynth.errors import RequestError
 
 
 @dataclass
@@ -29,7 +28,7 @@ class Dataset:
 class Network:
     """A network to train, or with a checkpoint a trained one."""
 
-    arch: str = choice(ARCHITECTURES, help="its architecture")
+    arch: str = choice(ARCHITECTURES, beside="needed", help="its architecture")
     widths: list[int] = number(least=1, default=list, help="channels of each stage (compact, residual)")
     depth: int | None = number(least=10, default=None, help="layers, 6 n + 4 (wide_resnet)")
     widen: int | None = number(least=1, default=None, help="factor of the channels (wide_resnet)")
@@ -37,16 +36,7 @@ class Network:
     model: str | None = setting(None, help="its name in the library (timm, torchvision, robustbench)")
     threat: str | None = choice(("Linf", "L2", "corruptions"), default=None, help="RobustBench's threat model")
 
-    def check(self, prefix: str) -> None:
-        """Refuse settings that `arch` lacks or does not read."""
-        for key in ("widths", "depth", "widen", "model", "threat"):
-            value, needed = getattr(self, key), key in ARCHITECTURES[self.arch]
-            found = "an empty list" if value == [] else "none" if value is None else value
-            if needed and value in (None, []):
-                raise RequestError(f"{prefix}{key}: found {found}, but {self.arch} needs it")
-            if not needed and value not in (None, []):
-                raise RequestError(f"{prefix}{key}: found {found}, but {self.arch} does not read it; allowed: none")
-        if self.checkpoint is not None and self.arch in FOREIGN:
-            raise RequestError(f"{prefix}checkpoint: {self.arch} brings its own weights; allowed: none")
-        if self.depth is not None and (self.depth - 4) % 6:
-            raise RequestError(f"{prefix}depth: found {self.depth}, allowed: 6 n + 4, e.g. 16, 28, 34")
+    def contradictions(self) -> Contradictions:
+        foreign = self.checkpoint is not None and self.arch in FOREIGN
+        yield foreign, "checkpoint", f"but {self.arch} brings its own weights; allowed: none"
+        yield self.depth is not None and (self.depth - 4) % 6, "depth", "allowed: 6 n + 4, e.g. 16, 28, 34"

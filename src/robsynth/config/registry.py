@@ -9,11 +9,10 @@ import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+import robsynth
 from robsynth.errors import RequestError
-
-T = TypeVar("T")
 
 
 class Names(dict[str, Any]):
@@ -24,25 +23,13 @@ class Names(dict[str, Any]):
         self.kind = kind
 
     def add(self, name: str, about: Any = None) -> None:
-        """Allow a name.
-
-        Raises
-        ------
-        RequestError
-            If it is no word, or already taken.
-        """
+        """Allow a name; a RequestError if it is no word, or already taken."""
         if not name.isidentifier() or name in self:
             raise RequestError(f"plugins: found the {self.kind} {name!r}, allowed: a name like my_own, not yet taken")
         self[name] = about
 
-    def provide(self, name: str, thing: T, things: dict[str, T], about: Any = None) -> None:
-        """Put into `things` what a name stands for; our own names are known before, any other is new and allowed now.
-
-        Raises
-        ------
-        RequestError
-            As `add`.
-        """
+    def provide(self, name: str, thing: Any, things: dict[str, Any], about: Any = None) -> None:
+        """Put into `things` what a name stands for; our own names are known before, any other is added now."""
         if name in things or name not in self:
             self.add(name, about)
         things[name] = thing
@@ -50,8 +37,6 @@ class Names(dict[str, Any]):
 
 NORMS = Names("norm", dict.fromkeys(("l2", "linf", "none")))
 OBJECTIVES = Names("objective", dict.fromkeys(("cross_entropy", "logit")))
-TASKS = Names("task", {})
-"""Each with the dataclass of its settings, a `TaskSettings`; one's own have all their defaults there."""
 ARCHITECTURES = Names("architecture", {
     "compact": ("widths",),
     "residual": ("widths",),
@@ -80,13 +65,31 @@ def load_plugins(modules: Sequence[str]) -> None:
     # As slow as all of `robsynth --help`.
     from importlib.metadata import entry_points
 
-    here = str(Path.cwd())
-    if modules and here not in sys.path:
+    if modules and (here := str(Path.cwd())) not in sys.path:
         # Last, so that a file there never stands in for a library.
         sys.path.append(here)
     for name in [*(entry.module for entry in entry_points(group="robsynth.plugins")), *modules]:
         try:
             importlib.import_module(name)
-        except Exception as error:
+        # Also where it ends the process, as a script may.
+        except (Exception, SystemExit) as error:
             text = " ".join(str(error).split())
             raise RequestError(f"plugins: {name} cannot be imported ({type(error).__name__}: {text})") from error
+
+
+def config_directory() -> Path:
+    """`conf/` of the clone, or of the installed package."""
+    package = Path(robsynth.__file__).parent
+    return next(path for path in (package / "conf", package.parents[1] / "conf") if path.is_dir())
+
+
+def bundles() -> dict[str, Path]:
+    """The classifiers that ship with the package, by name."""
+    return {path.stem: path for path in sorted((Path(robsynth.__file__).parent / "bundles").glob("*.safetensors"))}
+
+
+def options(group: str) -> list[str]:
+    """What may be chosen of a group: its files but for parts of others (with an underscore), and what plugins add."""
+    directory = config_directory() / group
+    files = {path.relative_to(directory).with_suffix("").as_posix() for path in directory.rglob("[!_]*.yaml")}
+    return sorted({*files, *(ARCHITECTURES if group == "classifier" else ())})

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from robsynth.config.fields import choice, number, setting
-from robsynth.config.registry import NORMS, OBJECTIVES, TASKS
+from robsynth.config.registry import NORMS, OBJECTIVES, Names
 
 
 @dataclass
@@ -45,11 +45,6 @@ class Inpainting(ClassTask):
 
 
 @dataclass
-class Translation(ClassTask):
-    """Turns an image of one class into another."""
-
-
-@dataclass
 class SuperResolution(ClassTask):
     """Images are averaged first, unless they are that small already."""
 
@@ -65,7 +60,7 @@ class SketchToImage(ClassTask):
 
 
 @dataclass
-class Stage:
+class PaintingStage:
     """One stage of painting: where, and what."""
 
     mask: str | None = setting(None, help="a file, or a folder with one for each input")
@@ -82,14 +77,17 @@ class FeaturePainting(TaskSettings):
     penalty: float = number(least=0, help="on changes outside the square or mask")
     maximise: str = choice(("unit", "score"), default="unit", help="what is painted")
     unit: int | None = number(least=0, default=None, help="its number; chosen by the wanted class unless given")
-    stages: list[Stage] = setting(list, help="one after the other: [{mask:PATH,unit:K},{mask:PATH,target:CLASS}]")
+    stages: list[PaintingStage] = setting(
+        list, help="one after the other: [{mask:PATH,unit:K},{mask:PATH,target:CLASS}]"
+    )
 
 
-TASKS |= {
+TASKS = Names("task", {
     "generation": Generation,
     "inpainting": Inpainting,
-    "translation": Translation,
+    "translation": ClassTask,
     "super_resolution": SuperResolution,
     "sketch_to_image": SketchToImage,
     "feature_painting": FeaturePainting,
-}
+})  # fmt: skip
+"""Each with the dataclass of its settings, a `TaskSettings`; one's own have all their defaults there."""

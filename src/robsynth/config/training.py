@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from robsynth.config.fields import choice, number, setting
+from robsynth.config.fields import Contradictions, choice, number, setting
 from robsynth.config.networks import Network
 from robsynth.config.registry import NORMS
-from robsynth.errors import RequestError
+
+METHODS = {"pgd": (), "free": ("replays",), "trades": ("beta",)}
 
 
 @dataclass
@@ -22,25 +23,17 @@ class Adversary:
     step_size: float = number(above=0, help="length of one, in the norm")
     random_start: bool = setting(False, help="whether it starts at random in the ball")
     keep: str = choice(("best", "last"), default="best", help="which point of its path")
-    method: str = choice(("pgd", "free", "trades"), default="pgd", help="of adversarial training")
+    method: str = choice(METHODS, default="pgd", beside="needed", help="of adversarial training")
     beta: float | None = number(above=0, default=None, help="weight of the divergence (trades)")
     replays: int | None = number(least=1, default=None, help="how often each batch comes (free)")
 
-    def check(self, prefix: str) -> None:
-        """Refuse what the method lacks, or does not read."""
-        for key, method in (("beta", "trades"), ("replays", "free")):
-            value = getattr(self, key)
-            if (value is None) == (self.method == method):
-                found = "none" if value is None else value
-                rule = f"a number, which {method} needs" if value is None else f"none, {self.method} does not read it"
-                raise RequestError(f"{prefix}{key}: found {found}, allowed: {rule}")
-        if self.method == "trades" and not self.random_start:
-            # At the image itself the divergence has its minimum and no gradient.
-            raise RequestError(f"{prefix}random_start: found false, allowed: true, as trades has nowhere to go without")
-        if self.method != "pgd" and self.norm == "none":
-            raise RequestError(f"{prefix}norm: found none, allowed: l2, linf, as {self.method} needs a ball")
-        if self.method == "free" and self.steps != 1:
-            raise RequestError(f"{prefix}steps: found {self.steps}, allowed: 1, as free makes one a pass")
+    def contradictions(self) -> Contradictions:
+        # At the image itself the divergence has its minimum and no gradient.
+        start = self.method != "trades" or self.random_start
+        yield not start, "random_start", "allowed: true, as trades has nowhere to go without"
+        no_ball = self.method != "pgd" and self.norm == "none"
+        yield no_ball, "norm", f"allowed: l2, linf, as {self.method} needs a ball"
+        yield self.method == "free" and self.steps != 1, "steps", "allowed: 1, as free makes one a pass"
 
 
 @dataclass
@@ -75,11 +68,9 @@ class Recipe:
     held_out: int = number(least=0, default=0, help="training images that choose the epoch; 0: the last is kept")
     save_every: int | None = number(least=1, default=None, help="steps between checkpoints within an epoch")
 
-    def check(self, prefix: str) -> None:
-        """Refuse a batch that does not come out even."""
-        if self.batch_size % self.accumulate:
-            allowed = f"a divisor of {prefix}batch_size, which is {self.batch_size}"
-            raise RequestError(f"{prefix}accumulate: found {self.accumulate}, allowed: {allowed}")
+    def contradictions(self) -> Contradictions:
+        uneven = self.batch_size % self.accumulate
+        yield uneven, "accumulate", f"allowed: a divisor of batch_size, which is {self.batch_size}"
 
 
 @dataclass

@@ -149,7 +149,7 @@ def bounded(count: int, shape: tuple[int, int, int]) -> int:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A train and a held-out set of the same classes and size."""
+    """A train and a test set of the same classes and size."""
 
     name: str
     train: ImageSet

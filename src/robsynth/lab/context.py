@@ -1,5 +1,6 @@
 """What a run is made with: its configuration, what computes, who listens, and what its stages have left so far."""
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, is_dataclass
 from functools import cached_property
@@ -8,20 +9,24 @@ from typing import Any, TypeVar
 
 from robsynth import __version__, processes
 from robsynth.classifiers import Classifier, ImageSpec, find_checkpoint, load_classifier
+from robsynth.config.commands import COMMANDS
 from robsynth.config.compose import resolved
 from robsynth.data import DataSet, load_data
 from robsynth.data.normalisation import normalisation
 from robsynth.data.sizes import Sizes, sizes_of
 from robsynth.directories import decisive
-from robsynth.files import digest, path_digest
+from robsynth.files import digest, file_sha1, path_digest
 from robsynth.lab.listening import Listener
 from robsynth.lab.trackers import RunInfo, Tracking
 from robsynth.machine import Machine, resolve_machine
 
 Result = dict[str, Any]
 T = TypeVar("T")
-# Settings that name files, which are known by what they hold.
-FILES = ("checkpoint", "start", "judge", "statistics", "ensemble", "inputs", "masks", "mask")
+# Settings that name checkpoints or the classifiers that ship, and other files, all known by what they hold.
+CHECKPOINTS = ("checkpoint", "start", "judge", "ensemble")
+FILES = ("statistics", "inputs", "masks", "mask", "inception_weights")
+# Where settings come from; what they come to is compared itself.
+ORIGINS = ("experiment", "scale", "settings", "made_for")
 
 
 @dataclass
@@ -50,17 +55,21 @@ class Context:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What this run is known by: equal requests have equal identities, and other contents of a file another one."""
-        settings = decisive(resolved(self.config))
+        keys = [key for key in COMMANDS[self.command].keys if key not in ORIGINS]
+        read = {key: getattr(self.config, key) for key in keys}
+        settings = {key: value for key, value in decisive(resolved(self.config)).items() if key in read}
+        plugins = {name: file_sha1(Path(str(sys.modules[name].__file__))) for name in self.config.plugins}
         return {
             "command": self.command, "robsynth": __version__, "device": self.machine.device.type,
-            "precision": self.machine.precision, **self.depends, **dict(_contents(self.config)), "config": settings,
+            "precision": self.machine.precision, **self.depends, **plugins, **dict(_contents(read)), "config": settings,
         }  # fmt: skip
 
     @cached_property
     def name(self) -> str:
         config = self.config
-        parts = (getattr(config, "experiment", None), getattr(config, "scale", None), self.command)
-        return "-".join([*filter(None, parts), digest(self.identity)])
+        parts = [getattr(config, "experiment", None), getattr(config, "scale", None), self.command]
+        named = ["samples", config.task] if self.command == "synthesize" else parts
+        return "-".join([*filter(None, named), digest(self.identity)])
 
     @cached_property
     def directory(self) -> Path:
@@ -127,8 +136,10 @@ def _contents(settings: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
             yield from _contents(value, f"{prefix}{key}.")
             continue
         for place, one in enumerate(value if isinstance(value, list) else [value]):
+            where = f"{prefix}{key}" + (f"[{place}]" if isinstance(value, list) else "")
             if is_dataclass(one):
-                yield from _contents(one, f"{prefix}{key}[{place}].")
-            elif key in FILES and isinstance(one, str):
-                where = f"{prefix}{key}" + (f"[{place}]" if isinstance(value, list) else "")
-                yield where, path_digest(Path(one) if Path(one).exists() else find_checkpoint(one, where))
+                yield from _contents(one, f"{where}.")
+            elif key in CHECKPOINTS and isinstance(one, str):
+                yield where, file_sha1(find_checkpoint(one, where))
+            elif key in FILES and isinstance(one, str) and Path(one).exists():
+                yield where, path_digest(Path(one))

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from robsynth import processes
-from robsynth.config import Trainer
+from robsynth.config.commands import Trainer
 from robsynth.errors import PRUNED, Pruned, RequestError, RunError
 
 # CPU processes of trainer=ddp, unless trainer.processes says how many.
@@ -77,9 +77,19 @@ def member(settings: Trainer, device: torch.device) -> Iterator[None]:
     """
     found, before = environment(settings), torch.get_num_threads()
     here = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ["SLURM_NTASKS_PER_NODE"]) if found is not None else 1
-    if found is not None:
-        _refuse_uneven(found.world_size(), here, device)
-    torch.set_num_threads(settings.threads or (_share_of_cores(here) if here > 1 else before))
+    if found is not None and found.world_size() % here:
+        raise RequestError(
+            f"trainer: found {found.world_size()} processes, {here} of them here; allowed: as many on every machine"
+        )
+    # Of the one GPU that a process sees there may be another for each.
+    if device.type == "cuda" and 1 < torch.cuda.device_count() < here:
+        raise RequestError(
+            f"trainer: found {here} processes here and {torch.cuda.device_count()} GPUs; allowed: one a GPU"
+        )
+    # What srun binds its task to; what torchrun or this package started shares the cores of one task.
+    bound = None if "LOCAL_WORLD_SIZE" in os.environ else os.environ.get("SLURM_CPUS_PER_TASK")
+    share = int(bound or max(1, len(os.sched_getaffinity(0)) // here)) if here > 1 else before
+    torch.set_num_threads(settings.threads or share)
     try:
         if found is None or found.world_size() == 1:
             yield
@@ -90,24 +100,6 @@ def member(settings: Trainer, device: torch.device) -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before)
-
-
-def _refuse_uneven(processes_of_all: int, here: int, device: torch.device) -> None:
-    if processes_of_all % here:
-        raise RequestError(
-            f"trainer: found {processes_of_all} processes, {here} of them here; allowed: as many on every machine"
-        )
-    # Of the one GPU that a process sees there may be another for each.
-    if device.type == "cuda" and 1 < torch.cuda.device_count() < here:
-        raise RequestError(
-            f"trainer: found {here} processes here and {torch.cuda.device_count()} GPUs; allowed: one a GPU"
-        )
-
-
-def _share_of_cores(here: int) -> int:
-    """What srun binds its task to; what torchrun or this package started shares the cores of one task."""
-    own = None if "LOCAL_WORLD_SIZE" in os.environ else os.environ.get("SLURM_CPUS_PER_TASK")
-    return int(own) if own else max(1, len(os.sched_getaffinity(0)) // here)
 
 
 def _end_with_parent() -> None:
@@ -142,17 +134,14 @@ def start(count: int, words: list[str]) -> None:
             raise KeyboardInterrupt from error
         raise SystemExit(128 + error.sigval) from error
     except ChildFailedError as error:
-        raise _as_here(*_first(error.failures)) from error
+        raise _as_here(error.failures) from error
 
 
-def _first(failures: dict[int, Any]) -> tuple[int, Any]:
+def _as_here(failures: dict[int, Any]) -> BaseException:
     """The failure that the others followed from: a kill or, without one, the first that had words of its own."""
     killed = {rank: failure for rank, failure in failures.items() if failure.exitcode < 0}
     said = {rank: failure for rank, failure in failures.items() if os.path.isfile(failure.error_file)}
-    return min((killed or said or failures).items(), key=lambda item: item[1].timestamp)
-
-
-def _as_here(rank: int, failure: Any) -> BaseException:
+    rank, failure = min((killed or said or failures).items(), key=lambda item: item[1].timestamp)
     status = failure.exitcode
     if status in (-signal.SIGTERM, 128 + signal.SIGTERM):
         return SystemExit(128 + signal.SIGTERM)

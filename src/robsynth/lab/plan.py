@@ -7,6 +7,7 @@ this machine's, from a few real passes at a small batch, so another machine's fo
 import importlib
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from robsynth.ascent import frozen
-from robsynth.classifiers import build_classifier
+from robsynth.classifiers import build_classifier, find_checkpoint, is_safetensors
 from robsynth.config import FOREIGN, Network
 from robsynth.errors import RequestError
 from robsynth.lab.context import Context, open_context
@@ -86,8 +87,8 @@ def _price(context: Context, name: str) -> Price:
     """Of the network that costs call so, untrained: what it costs does not depend on its weights."""
     config, sizes = context.config, context.sizes
     if name in ("classifier", "judge"):
-        network = _classifier(context, config.classifier if name == "classifier" else config.judge.network)
-        return _measured(context, network, sizes.shape, network)
+        network, shape = _classifier(context, name)
+        return _measured(context, network, shape, network)
     if name not in ("critic", "generator"):
         return _extractor(context, name)
     # Lightning takes seconds to import.
@@ -98,16 +99,28 @@ def _price(context: Context, name: str) -> Price:
     return _measured(context, part, shape, lambda x: part(x, torch.zeros(len(x), dtype=torch.int64, device=x.device)))
 
 
-def _classifier(context: Context, settings: Network) -> nn.Module:
-    sizes = context.sizes
+def _classifier(context: Context, name: str) -> tuple[nn.Module, tuple[int, ...]]:
+    """The classifier or the judge, with the shape of its images: a checkpoint's own, or the one that is described."""
+    named, sizes = getattr(context.config, name), context.sizes
+    checkpoint = named if isinstance(named, str) else named.checkpoint
+    if name in context.shared:
+        return context.shared[name], sizes.shape
+    with suppress(RequestError):
+        # One that is not here costs what its description does.
+        if checkpoint and is_safetensors(path := find_checkpoint(checkpoint)):
+            network, about = context.open(path)
+            return network, tuple(about["shape"])
+    settings: Network = named.network if name == "judge" else named
     if settings.arch in FOREIGN:
         from robsynth.classifiers.zoo import open_foreign
 
-        return open_foreign(settings, context.data_settings.name, sizes.shape)[0].to(context.machine.device)
+        return open_foreign(settings, context.data_settings.name, sizes.shape)[0].to(
+            context.machine.device
+        ), sizes.shape
     grey = [0.5] * sizes.shape[0]
-    network = build_classifier(settings.arch, settings.widths, sizes.shape[0], sizes.classes, grey, grey,
-                               depth=settings.depth, widen=settings.widen)  # fmt: skip
-    return network.to(context.machine.device)
+    built = build_classifier(settings.arch, settings.widths, sizes.shape[0], sizes.classes, grey, grey,
+                             depth=settings.depth, widen=settings.widen).to(context.machine.device)  # fmt: skip
+    return built, sizes.shape
 
 
 def _extractor(context: Context, name: str) -> Price:

@@ -12,6 +12,7 @@ from robsynth.machine import Machine
 from robsynth.metrics.compared import compared
 from robsynth.metrics.exported import Exported
 from robsynth.metrics.extractors import JudgeExtractor
+from robsynth.metrics.measures import Sets
 from robsynth.metrics.protocols import JUDGE, SPLITS, Measurement, parse
 from robsynth.metrics.sets import SetMeasures
 from robsynth.progress import say
@@ -60,9 +61,10 @@ class Evaluation:
         self, asked: list[Measurement], subject: str, samples: Samples, pairs: bool = False,
         at: dict[str, float] | None = None,
     ) -> list[Figure]:  # fmt: skip
-        self._check(subject, samples)
-        # What cannot be measured is refused before anything is computed.
-        opened = [self.sets.opened(one, subject, samples) for one in asked]
+        for warning in samples.inspection.warnings:
+            self.warnings.append(f"{subject}: {warning}")
+            say(f"warning: {subject}: {warning}")
+        opened = self._opened(asked, subject, samples)
         for _, sets in opened:
             sets.samples.compute_share()
         processes.barrier()
@@ -73,8 +75,11 @@ class Evaluation:
 
         return processes.once(work)
 
-    def _check(self, subject: str, samples: Samples) -> None:
-        """Refuses samples that are not like the data set's; what is odd about the others is said and kept."""
+    def refuse(self, subject: str, samples: Samples) -> None:
+        """A RequestError for samples that `measure` would refuse, before anything is computed."""
+        self._opened(_all(self.asked, self.judged), subject, samples)
+
+    def _opened(self, asked: list[Measurement], subject: str, samples: Samples) -> list[tuple[Measurement, Sets]]:
         data = self.sets.data
         if data is not None:
             channels, *size = data.shape
@@ -84,9 +89,7 @@ class Evaluation:
                     f"allowed: {(*size, channels)}, as in {data.name}"
                 )
             _check_labels(samples.wanted, data)
-        for warning in samples.inspection.warnings:
-            self.warnings.append(f"{subject}: {warning}")
-            say(f"warning: {subject}: {warning}")
+        return [self.sets.opened(one, subject, samples) for one in asked]
 
 
 def images_through(settings: Metrics, machine: Machine, count: int, judged: bool) -> dict[str, int]:

@@ -50,13 +50,13 @@ def nearest_neighbours(queries: np.ndarray, reference: np.ndarray, k: int = 1) -
     return distances, indices
 
 
-def memorised_share(generated: np.ndarray, held_out: np.ndarray, quantile: float = 0.01) -> float:
+def memorised_share(generated: np.ndarray, test: np.ndarray, quantile: float = 0.01) -> float:
     """Share of generated images that are suspiciously near to a training image.
 
-    Both are distances (n,), (m,) to the nearest training image; suspicious is nearer than this quantile of real
-    images that were held out, so a model that memorised nothing has about `quantile`.
+    Both are distances (n,), (m,) to the nearest training image; suspicious is nearer than this quantile of the
+    test images, so a model that memorised nothing has about `quantile`.
     """
-    return float((generated < np.quantile(held_out, quantile)).mean())
+    return float((generated < np.quantile(test, quantile)).mean())
 
 
 def _radii(features: np.ndarray, k: int) -> Tensor:

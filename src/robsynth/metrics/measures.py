@@ -35,7 +35,7 @@ class Sets:
 
     samples: Features
     reference: Features | None = None
-    held_out: Features | None = None
+    test: Features | None = None
     labels: np.ndarray | None = None
     reference_labels: np.ndarray | None = None
     label_names: tuple[str, ...] = ()
@@ -154,7 +154,7 @@ def memorised(asked: Measurement, sets: Sets) -> Found:
     """How many samples are training images, and how many are suspiciously near to one."""
     reference = _given(sets.reference).all()
     near, which = (part[:, 0] for part in manifold.nearest_neighbours(sets.samples.all(), reference))
-    usual, _ = manifold.nearest_neighbours(_given(sets.held_out).all(), reference)
+    usual, _ = manifold.nearest_neighbours(_given(sets.test).all(), reference)
     # Equal images have equal features, but for the last digit, where a batch's place may show; the pixels decide.
     alike = np.flatnonzero(near <= 1e-3 * np.median(usual))
     pairs = zip(
@@ -185,7 +185,7 @@ MEASURES |= {
     "is": Kind(inception_score, against="as many"),
     "precision_recall": Kind(precision_recall),
     "density_coverage": Kind(density_coverage),
-    "memorised": Kind(memorised, held_out=True),
+    "memorised": Kind(memorised, test=True),
     "judge_share": Kind(judge_share, against="none", extractor=JUDGE),
 }
 OWN = tuple(MEASURES)

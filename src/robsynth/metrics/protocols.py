@@ -37,13 +37,13 @@ class Kind:
     """A kind of measurement.
 
     `measure` gives its figures from the features of sets (measures.py); `against` says which real images they are set
-    against: a whole split, as many as there are samples, or none; `held_out` whether the test split is looked at too.
+    against: a whole split, as many as there are samples, or none; `test` whether the test split is looked at too.
     `interval` says of what an interval is, `code` is the digest of a file that is not of this package.
     """
 
     measure: Callable[["Measurement", Any], Found]
     against: Literal["split", "as many", "none"] = "split"
-    held_out: bool = False
+    test: bool = False
     extractor: str = EXTRACTOR
     interval: str = ""
     code: str = ""
@@ -76,7 +76,7 @@ class Measurement:
     def references(self, count: int, sizes: Mapping[str, int]) -> dict[str, int]:
         """How many images of which split are looked at beside `count` samples; `sizes` are the splits'."""
         kind, own = MEASURES[self.kind], self.count or count
-        found = {"test": min(own, sizes["test"])} if kind.held_out else {}
+        found = {"test": min(own, sizes["test"])} if kind.test else {}
         if kind.against != "none":
             whole = sizes[self.split] if self.compares else min(own, sizes[self.split])
             found[self.split] = max(self.reference_count or whole, found.get(self.split, 0))

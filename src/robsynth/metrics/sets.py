@@ -95,7 +95,7 @@ class SetMeasures:
         return asked, Sets(
             samples=ours,
             reference=reference,
-            held_out=real.get("test") if kind.held_out else None,
+            test=real.get("test") if kind.test else None,
             labels=None if samples.wanted is None else samples.wanted[: ours.count],
             reference_labels=labels,
             label_names=self.data.label_names if self.data else (),
@@ -135,7 +135,7 @@ class SetMeasures:
 
 def _content(protocol: Protocol, sets: Sets) -> Any:
     """All that a figure depends on."""
-    features = [part.key for part in (sets.samples, sets.reference, sets.held_out) if part is not None]
+    features = [part.key for part in (sets.samples, sets.reference, sets.test) if part is not None]
     labels = [part.tolist() for part in (sets.labels, sets.reference_labels) if part is not None]
     return [__version__, protocol.name, protocol.details, features, labels, sets.label_names, sets.resamples]
 

@@ -113,7 +113,10 @@ def _trainings(history: Mapping[str, Sequence[Mapping[str, float]]]) -> Iterator
         for key in sorted({key for row in rows for key in row} - HIDDEN):
             told = [row for row in rows if key in row]
             panel.plot([row["epoch"] for row in told], [row[key] for row in told], label=key, marker=".")
-        panel.set(title=f"{name.replace('_', ' ')} ({rows[-1]['cpu_seconds']:.0f} CPU s)", xlabel="epoch")
+        # Of the device that computed: what trainings of equal cost have in common.
+        device = "gpu" if "gpu_seconds" in rows[-1] else "cpu"
+        spent = f"{rows[-1][f'{device}_seconds']:.0f} {device.upper()} s"
+        panel.set(title=f"{name.replace('_', ' ')} ({spent})", xlabel="epoch")
         panel.legend()
     yield Plot("training", "Training, epoch by epoch", as_png(canvas))
 

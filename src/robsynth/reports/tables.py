@@ -115,7 +115,7 @@ def _arrow(metric: str) -> str:
 
 
 def figure_cell(figure: Mapping[str, Any] | None) -> Cell:
-    """Value and 95 % interval, or else spread, in the metric's digits; over several seeds both.
+    """Value, spread and 95 % interval, as far as they are known, in the metric's digits.
 
     Its title is the protocol, and what the interval or the spread is.
     """
@@ -124,16 +124,18 @@ def figure_cell(figure: Mapping[str, Any] | None) -> Cell:
     if figure["value"] is None:
         return Cell("n/a", title=f"{figure['protocol']}; {figure.get('why', 'not measured')}")
     digits, seeds, interval = METRICS[figure["metric"]].digits, figure.get("seeds", 1), interval_of(figure)
-    spread = figure.get("spread") if seeds > 1 or interval is None else None
+    spread = figure.get("spread")
     ranges = [] if spread is None else [f"± {spread:.{digits}f}"]
     if interval is not None:
         ranges.append(f"[{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]")
-    kind = "" if not ranges else "± standard deviation" if interval is None else "95 % interval"
+    kind = [name for name, part in (("± standard deviation", spread), ("95 % interval", interval)) if part is not None]
+    # What records of before have as KID's is the deviation over overlapping subsets by the root of their number.
+    error = None if figure["metric"] == "kid" else figure.get("error")
     title = (
         figure["protocol"],
         f"{figure['count']} images" if figure.get("count") is not None else "",
-        f"mean, standard deviation and 95 % t-interval of {seeds} seeds" if seeds > 1 else kind,
-        f"standard error {figure['error']:.3g}" if figure.get("error") is not None else "",
+        f"mean, standard deviation and 95 % t-interval of {seeds} seeds" if seeds > 1 else "; ".join(kind),
+        f"standard error {error:.3g}" if error is not None else "",
     )
     return Cell(f"{figure['value']:.{digits}f}", " ".join(ranges), "; ".join(filter(None, title)))
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robsynth.classifiers import AnyClassifier, is_safetensors
+from robsynth.classifiers import AnyClassifier, Ensemble, is_safetensors
 from robsynth.config import FeaturePainting, Generation, SketchToImage, SuperResolution, TaskSettings
 from robsynth.data import DataSet, ImageSet
 from robsynth.errors import RequestError
@@ -23,8 +23,9 @@ from robsynth.tasks.synthesis import Synthesis, stages
 class Studio:
     """Makes tasks ready; data is loaded when a task needs it, and not before.
 
-    `network` is what moves images, `about` what its checkpoint says, `checkpoint` that file where there is one. `load`
-    gives the data set, whose held-out images tasks start from unless `others` gives another's; `inputs` is a folder of
+    `network` is what moves images: a classifier, or an ensemble that begins with it. `about` is what the classifier's
+    checkpoint says, `checkpoint` that file where there is one. `load`
+    gives the data set, whose test images tasks start from unless `others` gives another's; `inputs` is a folder of
     a user's own images instead, and `masks` a file or folder of masks for them.
     """
 
@@ -41,6 +42,11 @@ class Studio:
     @cached_property
     def data(self) -> DataSet:
         return self.load()
+
+    @property
+    def classifier(self) -> AnyClassifier:
+        """The one whose checkpoint it is."""
+        return self.network.first if isinstance(self.network, Ensemble) else self.network
 
     @property
     def label_names(self) -> tuple[str, ...]:

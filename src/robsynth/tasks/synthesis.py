@@ -141,6 +141,6 @@ def stages(settings: TaskSettings) -> list[TaskSettings]:
 def passes(settings: TaskSettings, count: int) -> int:
     """How often one image goes forward or backward through the classifier until `count` images are made.
 
-    Once more each, forward, where nobody said which class a user's image is of.
+    To look at a user's image, where nobody said which class it is of, takes one more.
     """
     return count * sum(ascent.passes(stage.steps, stage.keep) for stage in stages(settings))

@@ -4,11 +4,11 @@ from torch import Tensor
 
 from robsynth.ascent import towards
 from robsynth.classifiers import AnyClassifier
-from robsynth.config import Translation
+from robsynth.config import ClassTask
 from robsynth.tasks.problem import Batch, Problem, register_task
 
 
-def translation(f: AnyClassifier, batch: Batch, s: Translation) -> Problem:
+def translation(f: AnyClassifier, batch: Batch, s: ClassTask) -> Problem:
     """min L(x, y') around the source image, for a class y' that is not its own."""
     y = batch.wanted(batch.other_classes())
 
@@ -18,4 +18,4 @@ def translation(f: AnyClassifier, batch: Batch, s: Translation) -> Problem:
     return Problem(start=batch.images, objective=objective, wanted=y)
 
 
-register_task("translation", Translation, translation)
+register_task("translation", ClassTask, translation)

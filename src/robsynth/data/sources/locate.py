@@ -24,24 +24,24 @@ LAYOUTS = "train/CLASS/* and test/CLASS/*, trainA trainB testA testB, or train*.
 class Known:
     """A data set by name: the folders it may lie in below a root, its classes, and where it can be had.
 
-    `held_out` is what the held-out split may be called, the first that is there counts.
+    `test` is what the test split may be called, the first that is there counts.
     """
 
     folders: tuple[str, ...]
     label_names: tuple[str, ...] | None = None
     hub: str | None = None
     archive: str | None = None
-    held_out: tuple[str, ...] = ("test", "val", "valid", "validation")
+    test: tuple[str, ...] = ("test", "val", "valid", "validation")
     advice: str = ""
 
     def names_of(self, split: str) -> tuple[str, ...]:
-        return ("train",) if split == "train" else self.held_out
+        return ("train",) if split == "train" else self.test
 
 
 def _imagenet(folders: tuple[str, ...], label_names: tuple[str, ...] | None = None) -> Known:
     # ImageNet's own test split has no labels, so that one comes last.
-    held_out = ("val", "valid", "validation", "test")
-    return Known(folders, label_names, hub="ILSVRC/imagenet-1k", held_out=held_out, advice=TERMS)
+    test = ("val", "valid", "validation", "test")
+    return Known(folders, label_names, hub="ILSVRC/imagenet-1k", test=test, advice=TERMS)
 
 
 def _domains(folder: str, *label_names: str) -> Known:

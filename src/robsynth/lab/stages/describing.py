@@ -15,7 +15,7 @@ from robsynth.lab.runner import Cost, Stage, make_record
 from robsynth.lab.stages.measuring import evaluation, real_images
 from robsynth.lab.stages.painting import opened, studio_of
 from robsynth.lab.stages.training import RIVAL
-from robsynth.records.record import STAGES
+from robsynth.records.record import COSTS, STAGES
 from robsynth.tasks.synthesis import passes
 
 
@@ -75,7 +75,7 @@ def training_record(checkpoint: Path) -> dict[str, Any]:
     kept = read_json(stage)
     return {
         "history": kept["result"]["history"],
-        **{key: kept[key] for key in ("wall_seconds", "cpu_seconds", "finished", "commit")},
+        **{key: kept[key] for key in (*COSTS, "finished", "commit") if key in kept},
     }
 
 

@@ -100,7 +100,7 @@ def measure(context: Context, subject: str, samples: Opened, needs: tuple[str, .
     return _measuring(subject, figures, _images(context, context.config.samples.count), needs)
 
 
-def measure_task(context: Context, task: str, samples: Opened) -> Stage:
+def measure_task(context: Context, task: str, samples: Opened, needs: tuple[str, ...] = ()) -> Stage:
     """What a task made, beside what it was given and what anyone would try first."""
     count, others = context.config.samples.count, dict(beside(context.config.tasks[task]))
 
@@ -117,10 +117,12 @@ def measure_task(context: Context, task: str, samples: Opened) -> Stage:
     images = _images(context, 2 * count if task == "generation" else count)
     if task != "generation" and has_judge(context):
         images[JUDGE] += len(others) * count
-    return _measuring(task, figures, images, (f"synthesize {task}",))
+    return _measuring(task, figures, images, (f"synthesize {task}", *needs))
 
 
-def measure_at(context: Context, point: dict[str, float], name: str, samples: Opened) -> Stage:
+def measure_at(
+    context: Context, point: dict[str, float], name: str, samples: Opened, needs: tuple[str, ...] = ()
+) -> Stage:
     """A point of a curve, of which FID alone is measured, and the judge's word."""
     metrics, count = context.config.metrics, context.config.curves.count
     metrics = replace(metrics, protocols=[one for one in metrics.protocols if parse(one).kind == "fid"])
@@ -132,7 +134,7 @@ def measure_at(context: Context, point: dict[str, float], name: str, samples: Op
     if has_judge(context):
         # The first point's also looks at as many real images.
         images[JUDGE] += count
-    return _measuring(f"at {name}", figures, images, (f"synthesize at {name}",))
+    return _measuring(f"at {name}", figures, images, (f"synthesize at {name}", *needs))
 
 
 def real_images(context: Context) -> Samples:

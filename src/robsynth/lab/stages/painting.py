@@ -11,7 +11,7 @@ import torch
 from robsynth import processes
 from robsynth.baselines.generator import load_generator, sample
 from robsynth.classifiers import AnyClassifier, Ensemble, find_checkpoint, is_safetensors, open_classifier
-from robsynth.config import TaskSettings
+from robsynth.config import Generation, TaskSettings
 from robsynth.data import load_data
 from robsynth.errors import RequestError
 from robsynth.files import file_sha1
@@ -27,7 +27,19 @@ from robsynth.tasks.synthesis import Synthesis, passes, stages
 
 Point = dict[str, float]
 """A setting of generation that it is measured at besides its own."""
+KEY = "classifier.checkpoint"
 Heard = Callable[[SampleStore], None]
+
+
+def named_checkpoint(context: Context) -> Path | None:
+    """The file of a classifier, or of a generator, that the settings name; none where they name a library's model."""
+    named = context.config.classifier
+    if named.checkpoint is None and named.model is None:
+        raise RequestError(
+            f"{KEY}: none given, allowed: a file of `robsynth train` or `robsynth reproduce`, a file of "
+            "the authors' library, or the name of a classifier that ships with robsynth"
+        )
+    return find_checkpoint(named.checkpoint, KEY) if named.checkpoint else None
 
 
 def studio_of(context: Context) -> Studio:
@@ -36,18 +48,12 @@ def studio_of(context: Context) -> Studio:
 
 
 def _open_studio(context: Context) -> Studio:
-    config, key = context.config, "classifier.checkpoint"
-    named = config.classifier.checkpoint
+    config = context.config
     trained = "train classifier" in context.results
-    checkpoint = context.checkpoint("classifier") if trained else find_checkpoint(named, key) if named else None
-    if checkpoint is None and config.classifier.model is None:
-        raise RequestError(
-            f"{key}: none given, allowed: a file of `robsynth train` or `robsynth reproduce`, a file of "
-            "the authors' library, or the name of a classifier that ships with robsynth"
-        )
+    checkpoint = context.checkpoint("classifier") if trained else named_checkpoint(context)
     network: AnyClassifier
     if checkpoint is not None and is_safetensors(checkpoint):
-        network, about = context.open(checkpoint, key)
+        network, about = context.open(checkpoint, KEY)
     else:
         network, about = open_classifier(config.classifier, context.images, device=context.machine.device)
     others = None if config.originals.name == "none" else lambda: load_data(config.originals)
@@ -110,11 +116,12 @@ def _painting(name: str, task: str, settings: TaskSettings, count: int, heard: H
         store = _paint(context, studio_of(context).synthesis(task, settings), count, directory, heard)
         # Once more for shards that a killed run left without a word.
         processes.once(lambda: heard(store))
-        return as_result(context, store)
+        return _stored(context, store)
 
     def cost(context: Context) -> Cost:
         config, several = context.config, len(stages(settings))
-        images = len(user_files(config.inputs)) if config.inputs else count
+        given = config.inputs and not isinstance(settings, Generation)
+        images = len(user_files(config.inputs)) if given else count
         ball = "" if settings.norm == "none" else f", {settings.norm} {settings.eps:g}"
         what = f"{images} images, {several} x {settings.steps} steps of {settings.step_size:g}{ball}"
         through = (1 + len(config.ensemble)) * passes(settings, images)
@@ -171,9 +178,7 @@ def sample_rival(context: Context, checkpoint: Path | None = None, name: str = f
 
         manifest = {"task": "generation", "checkpoint": file_sha1(path), "dataset": data.name,
                     "label_names": list(data.label_names), "seed": context.seed}  # fmt: skip
-        return as_result(
-            context, _fill(context, store_of(context, RIVAL), count, manifest, sampled, lambda store: None)
-        )
+        return _stored(context, _fill(context, store_of(context, RIVAL), count, manifest, sampled, lambda store: None))
 
     cost = Cost(f"{count} images", {"generator": count}, batch)
     return Stage(name, work, lambda context: cost, () if checkpoint else (f"train {RIVAL}",))
@@ -200,7 +205,7 @@ def _fill(
     return store
 
 
-def as_result(context: Context, store: SampleStore) -> Result:
+def _stored(context: Context, store: SampleStore) -> Result:
     """A store as a stage keeps it."""
     files = [context.relative(store.path(shard)) for shard in range(len(store.shards))]
     return {"files": files, "count": store.count}

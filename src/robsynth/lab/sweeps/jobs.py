@@ -5,6 +5,7 @@ Nothing heavy is imported: a launcher's worker does nothing but wait.
 
 import fcntl
 import os
+import re
 import subprocess
 import sys
 from dataclasses import asdict, dataclass, field, replace
@@ -15,7 +16,7 @@ from robsynth.directories import now
 from robsynth.errors import PRUNED
 from robsynth.files import read_json, write_json
 
-FILE, LOG, LOCK, RUN = "job.json", "log.txt", ".lock", "run"
+JOB, LOG, LOCK, RUN = "job.json", "log.txt", ".lock", "run"
 # How every attempt begins in the log.
 ATTEMPT = "--- begun "
 # What exit statuses mean, those of a run that somebody ended among them; any other is a failure.
@@ -48,11 +49,11 @@ class Job:
 
 
 def load_job(directory: Path) -> Job:
-    return Job(**read_json(directory / FILE))
+    return Job(**read_json(directory / JOB))
 
 
 def save_job(directory: Path, job: Job) -> None:
-    write_json(directory / FILE, asdict(job))
+    write_json(directory / JOB, asdict(job))
 
 
 def run_job(directory: Path, cwd: Path, variables: dict[str, str | None]) -> None:
@@ -75,7 +76,7 @@ def run_job(directory: Path, cwd: Path, variables: dict[str, str | None]) -> Non
         shown = os.path.relpath(directory, cwd)
         command = [sys.executable, "-m", "robsynth", job.command, *job.words,
                    f"out={directory if shown.startswith('..') else shown}/{RUN}"]  # fmt: skip
-        own = {**os.environ, **variables, TRIAL: str(directory / FILE) if job.trial is not None else None}
+        own = {**os.environ, **variables, TRIAL: str(directory / JOB) if job.trial is not None else None}
         process = subprocess.Popen(
             command, cwd=cwd, env={name: value for name, value in own.items() if value is not None},
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[lock.fileno()],
@@ -87,18 +88,14 @@ def run_job(directory: Path, cwd: Path, variables: dict[str, str | None]) -> Non
             process.terminate()
             process.wait()
             raise
-        said = None if status == 0 else _complaint(directory / LOG, status)
+        error = None
+        if status:
+            # The line with which the command ended, or else that it said nothing.
+            last = (directory / LOG).read_text(errors="replace").rpartition(ATTEMPT)[2]
+            said = [f"ended with status {status}", *re.findall(r"^robsynth: (.*)$", last, re.MULTILINE)]
+            error = said[-1] if status > 0 else f"killed by signal {-status}"
         how = STATUSES.get(status, "failed")
-        save_job(directory, replace(job, status=how, exit_status=status, error=said, finished=now()))
-
-
-def _complaint(log: Path, status: int) -> str:
-    """The line with which the command ended, or else that it said nothing."""
-    if status < 0:
-        return f"killed by signal {-status}"
-    last = log.read_text(errors="replace").rpartition(ATTEMPT)[2]
-    lines = [line for line in last.splitlines() if line.startswith("robsynth: ")]
-    return lines[-1].removeprefix("robsynth: ") if lines else f"ended with status {status}"
+        save_job(directory, replace(job, status=how, exit_status=status, error=error, finished=now()))
 
 
 def complaint_of(work: Any, *arguments: Any) -> str | None:

@@ -2,8 +2,9 @@
 
 import os
 import shutil
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from robsynth.progress import say
 
 # Submitit ends what takes longer; here only people do.
 WEEK = 7 * 24 * 60
-# A job as a launcher calls for it: the arguments of `complaint_of`.
-Call = tuple[Any, ...]
+# Runs a job, and gives what there is to complain of.
+Call = Callable[[], str | None]
 
 
 def launch(settings: Launcher, jobs: Sequence[Path], scratch: Path) -> None:
@@ -26,8 +27,8 @@ def launch(settings: Launcher, jobs: Sequence[Path], scratch: Path) -> None:
     RequestError
         If the launcher is not installed, or there is no Slurm or GPU that it needs.
     """
-    variables = _variables(settings)
-    calls = [(run_job, job, Path.cwd(), variables) for job in jobs if not load_job(job).ended]
+    rest = Path.cwd(), _variables(settings)
+    calls = [partial(complaint_of, run_job, job, *rest) for job in jobs if not load_job(job).ended]
     if not calls:
         return
     try:
@@ -47,25 +48,20 @@ def launch(settings: Launcher, jobs: Sequence[Path], scratch: Path) -> None:
 
 def _variables(settings: Launcher) -> dict[str, str | None]:
     """Threads of each job: what it asked the cluster for, or its share of this machine's cores; and its GPUs."""
-    found: dict[str, str | None] = {}
-    if settings.cpus is not None:
-        found["OMP_NUM_THREADS"] = str(settings.cpus)
-    elif settings.name != "submitit_slurm" and settings.address is None:
-        found["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // settings.jobs))
+    threads = settings.cpus
+    if threads is None and settings.name != "submitit_slurm" and settings.address is None:
+        threads = max(1, len(os.sched_getaffinity(0)) // settings.jobs)
+    found: dict[str, str | None] = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
     if settings.name == "submitit_local":
         # Submitit hides them from jobs that ask for none.
         found["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES")
     return found
 
 
-def _local(settings: Launcher, calls: Sequence[Call], scratch: Path) -> list[str | None]:
-    return [complaint_of(*call) for call in calls]
-
-
 def _joblib(settings: Launcher, calls: Sequence[Call], scratch: Path) -> list[str | None]:
     from joblib import Parallel, delayed
 
-    return Parallel(n_jobs=settings.jobs)(delayed(complaint_of)(*call) for call in calls)
+    return Parallel(n_jobs=settings.jobs)(delayed(call)() for call in calls)
 
 
 def _submitit(settings: Launcher, calls: Sequence[Call], scratch: Path) -> list[str | None]:
@@ -83,16 +79,9 @@ def _submitit(settings: Launcher, calls: Sequence[Call], scratch: Path) -> list[
         mem_gb=settings.memory_gb, slurm_partition=settings.partition, slurm_account=settings.account,
         slurm_array_parallelism=settings.jobs,
     )  # fmt: skip
-
-    def still(running: list[Any]) -> list[Any]:
-        time.sleep(0.2)
-        return [job for job in running if not job.done()]
-
     if cluster == "slurm":
-        begun = executor.map_array(complaint_of, *zip(*calls, strict=True))
-    else:
-        begun = _in_turn(settings.jobs, calls, lambda call: executor.submit(complaint_of, *call), still)
-    return [complaint_of(job.result) for job in begun]
+        return [complaint_of(job.result) for job in executor.submit_array(calls)]
+    return _waiting_for(lambda call: executor.submit(call).result(), settings, calls)
 
 
 def _ray(settings: Launcher, calls: Sequence[Call], scratch: Path) -> list[str | None]:
@@ -107,26 +96,21 @@ def _ray(settings: Launcher, calls: Sequence[Call], scratch: Path) -> list[str |
         if here and gpus > (known := int(ray.cluster_resources().get("GPU", 0))):
             raise RequestError(f"launcher.gpus: found {gpus}, allowed: up to {known}, which Ray finds here")
         job = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(complaint_of)
-        begun = _in_turn(settings.jobs, calls, lambda call: job.remote(*call), lambda running: ray.wait(running)[1])
-        return [complaint_of(ray.get, reference) for reference in begun]
+        return _waiting_for(lambda call: ray.get(job.remote(call)), settings, calls)
     finally:
         ray.shutdown()
 
 
 LAUNCHERS = {
-    "local": _local, "joblib": _joblib, "submitit_local": _submitit, "submitit_slurm": _submitit, "ray": _ray,
-}  # fmt: skip
+    "local": lambda settings, calls, scratch: [call() for call in calls],
+    "joblib": _joblib,
+    "submitit_local": _submitit,
+    "submitit_slurm": _submitit,
+    "ray": _ray,
+}
 
 
-def _in_turn(
-    most: int, calls: Sequence[Call], begin: Callable[[Call], Any], still: Callable[[list[Any]], list[Any]]
-) -> list[Any]:
-    """All jobs in the order in which they are begun, at most so many at a time; `still` says which of some run on."""
-    begun: list[Any] = []
-    running: list[Any] = []
-    for call in calls:
-        while len(running) == most:
-            running = still(running)
-        begun.append(begin(call))
-        running.append(begun[-1])
-    return begun
+def _waiting_for(work: Callable[[Call], Any], settings: Launcher, calls: Sequence[Call]) -> list[str | None]:
+    """What comes of jobs of which each begins and is waited for in a thread, at most so many at a time."""
+    with ThreadPool(settings.jobs) as threads:
+        return threads.map(lambda call: complaint_of(work, call), calls, chunksize=1)

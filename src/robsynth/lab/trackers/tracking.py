@@ -1,28 +1,64 @@
-"""A run's tracker, opened and closed with the run."""
+"""A run's tracker: what it is told, what it has to do; and how it is opened and closed with the run."""
 
-import importlib
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from pkgutil import resolve_name
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self
 
+from robsynth.config import TrackerSettings
 from robsynth.errors import Pruned, RequestError, status_of
 from robsynth.files import digest, read_json, write_json
 from robsynth.lab.listening import Listener, Rows
-from robsynth.lab.trackers.tracker import RunInfo, Tracker
 from robsynth.processes import is_first
 from robsynth.progress import say
 from robsynth.records.record import RECORD, Record
 
-T = TypeVar("T")
-# Each tracker's module and class.
 TRACKERS = {
-    "wandb": ("weights_and_biases", "WeightsAndBiases"),
-    "tensorboard": ("tensorboard", "TensorBoard"),
-    "csv": ("csv_files", "CsvFiles"),
+    "wandb": "weights_and_biases:WeightsAndBiases",
+    "tensorboard": "files:TensorBoard",
+    "csv": "files:CsvFiles",
 }
 # Says which record was logged, with what.
 MARK = "tracked.json"
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """A run as it is known from its beginning; `started` stays when it is resumed."""
+
+    name: str
+    command: str
+    started: str
+    directory: Path
+    config: dict[str, Any]
+    settings: TrackerSettings
+
+    @property
+    def tags(self) -> list[str]:
+        """Command, experiment, scale and data set, as far as the command has them."""
+        data = self.config.get("dataset") or self.config["reference"]
+        found = (self.command, self.config.get("experiment"), self.config.get("scale"), data["name"])
+        return list(dict.fromkeys(filter(None, found)))
+
+
+class Tracker:
+    """One run's log; this one keeps nothing.
+
+    It begins anew with every attempt at the run: the record and checkpoints have all there was.
+    """
+
+    def epochs(self, training: str, rows: Rows) -> None:
+        """Log the next epochs of a training."""
+
+    def record(self, record: Record) -> None:
+        """Log what there is once the work is done: figures, and as far as there is a place for them, files."""
+
+    def close(self, status: int) -> list[str] | None:
+        """End the log with the run's exit status; returns what it left, as paths below the run's directory."""
+        return None
 
 
 class Tracking:
@@ -34,14 +70,17 @@ class Tracking:
 
     def __init__(self, info: RunInfo, listener: Listener) -> None:
         self._info, self._listener, self._settings = info, listener, asdict(info.settings)
-        self._tracker: Tracker | None = None
-        self._wanted = info.settings.name in TRACKERS and is_first()
-        # The record that the tracker holds, and how many epochs of each training.
+        self._tracker = Tracker()
+        # The record that a tracker holds, and how many epochs of each training.
         self._logged: str | None = None
         self._epochs: dict[str, int] = {}
 
     def __enter__(self) -> Self:
-        self._logged = self._logged_before()
+        directory = self._info.directory
+        if (directory / MARK).is_file() and (directory / RECORD).is_file():
+            mark = read_json(directory / MARK)
+            if mark["tracker"] == self._settings and all((directory / file).exists() for file in mark["files"]):
+                self._logged = mark["content"]
         if self._logged is None:
             self._open()
         return self
@@ -56,55 +95,43 @@ class Tracking:
         content = digest([record.history, record.figures, record.pictures])
         if content == self._logged:
             return
-        if self._tracker is None:
+        if self._logged is not None:
             self._open()
         for training, rows in record.history.items():
             self._log_history(training, rows)
-        self._try(lambda tracker: tracker.record(record))
+        with self._surviving():
+            self._tracker.record(record)
         self._logged = content
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         # A trial that was pruned did what it was for.
         status = 0 if error is None or isinstance(error, Pruned) else status_of(error)
-        left = self._try(lambda tracker: tracker.close(status))
-        if left is not None and error is None:
-            mark = {"tracker": self._settings, "content": self._logged, "files": left}
-            write_json(self._info.directory / MARK, mark)
+        with self._surviving():
+            left = self._tracker.close(status)
+            if left is not None and error is None:
+                mark = {"tracker": self._settings, "content": self._logged, "files": left}
+                write_json(self._info.directory / MARK, mark)
+
+    def _open(self) -> None:
+        self._epochs = {}
+        if self._info.settings.name in TRACKERS and is_first():
+            with self._surviving(but=RequestError):
+                self._tracker = resolve_name(f"{__package__}.{TRACKERS[self._info.settings.name]}")(self._info)
 
     def _log_history(self, training: str, rows: Rows) -> None:
         known, self._epochs[training] = self._epochs.get(training, 0), len(rows)
         if new := rows[known:]:
-            self._try(lambda tracker: tracker.epochs(training, new))
+            with self._surviving():
+                self._tracker.epochs(training, new)
 
-    def _logged_before(self) -> str | None:
-        """The content of the record that this tracker holds already."""
-        directory = self._info.directory
-        if not (directory / MARK).is_file() or not (directory / RECORD).is_file():
-            return None
-        mark = read_json(directory / MARK)
-        whole = mark["tracker"] == self._settings and all((directory / file).exists() for file in mark["files"])
-        return mark["content"] if whole else None
-
-    def _open(self) -> None:
-        self._epochs = {}
-        if not self._wanted:
-            return
-        module, name = TRACKERS[self._info.settings.name]
+    @contextmanager
+    def _surviving(self, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+        """What fails within is the end of the tracker, not of the run, `but` for such errors."""
         try:
-            self._tracker = getattr(importlib.import_module(f"{__package__}.{module}"), name)(self._info)
-        except RequestError:
+            yield
+        except but:
             raise
         except Exception as error:
-            self._give_up(error)
-
-    def _try(self, work: Callable[[Tracker], T]) -> T | None:
-        try:
-            return work(self._tracker) if self._tracker is not None else None
-        except Exception as error:
-            self._give_up(error)
-            return None
-
-    def _give_up(self, error: Exception) -> None:
-        self._tracker, self._wanted = None, False
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        say(f"tracker: {self._info.settings.name} failed ({reason}); the record has everything")
+            self._tracker = Tracker()
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            say(f"tracker: {self._info.settings.name} failed ({reason}); the record has everything")

@@ -2,14 +2,13 @@
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from robsynth.errors import RequestError
 from robsynth.files import digest
 from robsynth.lab.listening import Rows
-from robsynth.lab.trackers.tracker import RunInfo
+from robsynth.lab.trackers.tracking import RunInfo, Tracker
 from robsynth.progress import say
 from robsynth.records.figures import figure_key
 from robsynth.records.record import Record
@@ -29,9 +28,8 @@ def has_account() -> bool:
     """Whether W&B would find a key here, for the server that it would ask."""
     from requests.utils import get_netrc_auth
 
-    if "WANDB_API_KEY" in os.environ or "WANDB_IDENTITY_TOKEN_FILE" in os.environ:
-        return True
-    return get_netrc_auth(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")) is not None
+    named = "WANDB_API_KEY" in os.environ or "WANDB_IDENTITY_TOKEN_FILE" in os.environ
+    return named or get_netrc_auth(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")) is not None
 
 
 def choose_mode(asked: str) -> str:
@@ -45,7 +43,7 @@ def choose_mode(asked: str) -> str:
     return asked
 
 
-class WeightsAndBiases:
+class WeightsAndBiases(Tracker):
     """`wandb/` beside the record.
 
     A resumed run has the same W&B id. Online it goes on at the step where the server's history ends. Offline W&B
@@ -53,44 +51,30 @@ class WeightsAndBiases:
     """
 
     def __init__(self, info: RunInfo) -> None:
-        for name, value in ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
-        # Copies of what tables show; otherwise they are kept in the user's home.
-        os.environ["WANDB_DATA_DIR"] = str((info.directory / "wandb").resolve())
+        # W&B's service may have another working directory; copies of what tables show would go to the user's home.
+        self._info, self._step, self._place = info, 0, info.directory.resolve() / "wandb"
+        os.environ.update({**ENVIRONMENT, **os.environ, "WANDB_DATA_DIR": str(self._place)})
         import wandb
 
-        self._info, self._step = info, 0
-        mode = choose_mode(info.settings.mode)
-        try:
-            self._run = self._init(mode)
-        except wandb.Error as error:
-            if mode == "offline":
-                raise
-            reason = " ".join(str(error).split())
-            say(f"tracker: W&B cannot be reached ({reason}); logged offline, `wandb sync` uploads it")
-            # The service keeps the id of the run that failed.
-            wandb.teardown()
-            self._run = self._init("offline")
+        for mode in dict.fromkeys((choose_mode(info.settings.mode), "offline")):
+            shutil.rmtree(self._place, ignore_errors=True)
+            try:
+                self._run = wandb.init(
+                    project=info.settings.project, group=info.settings.group, config=info.config, tags=info.tags,
+                    name=info.name, id=digest([info.name, info.started, str(info.directory.resolve())]),
+                    resume=None if mode == "offline" else "allow", dir=info.directory.resolve(),
+                    mode=mode,  # type: ignore[arg-type]
+                    settings=wandb.Settings(silent=True, disable_git=True, disable_code=True),
+                )  # fmt: skip
+                break
+            except wandb.Error as error:
+                if mode == "offline":
+                    raise
+                reason = " ".join(str(error).split())
+                say(f"tracker: W&B cannot be reached ({reason}); logged offline, `wandb sync` uploads it")
+                # The service keeps the id of the run that failed.
+                wandb.teardown()
         self._run.define_metric("epoch")
-
-    def _init(self, mode: str) -> Any:
-        import wandb
-
-        info = self._info
-        shutil.rmtree(info.directory / "wandb", ignore_errors=True)
-        return wandb.init(
-            project=info.settings.project,
-            group=info.settings.group,
-            name=info.name,
-            id=digest([info.name, info.started, str(info.directory.resolve())]),
-            resume=None if mode == "offline" else "allow",
-            # W&B's service may have another working directory.
-            dir=info.directory.resolve(),
-            mode=mode,  # type: ignore[arg-type]
-            config=info.config,
-            tags=info.tags,
-            settings=wandb.Settings(silent=True, disable_git=True, disable_code=True),
-        )
 
     def epochs(self, training: str, rows: Rows) -> None:
         if rows[0]["epoch"] == 1:
@@ -103,59 +87,36 @@ class WeightsAndBiases:
             self._step += 1
 
     def record(self, record: Record) -> None:
+        """Figures, pictures, examples; as artifacts the record, networks with what describes them, samples."""
+        import wandb
+
+        directory = self._info.directory
         known = ("seed", "commit", "data", "machine", "versions", "protocols", "warnings")
         self._run.config.update({name: getattr(record, name) for name in known}, allow_val_change=True)
         for figure in record.figures:
             self._run.summary[figure_key(figure)] = "not available" if figure["value"] is None else figure["value"]
-        self._run.log({**self._pictures(record), **self._examples(record)})
-        for artifact in self._artifacts(record):
-            self._run.log_artifact(artifact)
-
-    def _pictures(self, record: Record) -> dict[str, Any]:
-        import wandb
-
-        directory = self._info.directory
-        return {
-            f"pictures/{picture['name']}": wandb.Image(str(directory / picture["file"]), caption=picture["caption"])
-            for picture in record.pictures
+        media: dict[str, Any] = {
+            f"pictures/{one['name']}": wandb.Image(str(directory / one["file"]), caption=one["caption"])
+            for one in record.pictures
         }
-
-    def _examples(self, record: Record) -> dict[str, Any]:
-        """A table a task: where its first images start, what became of them and, where there is one, the original."""
-        import wandb
-
-        tables = {}
-        for name, store in self._sample_stores(record).items():
-            found = load_samples(store, most=EXAMPLES)
-            shown = {"input": found.start, "result": found.images, "original": found.original}
-            images = {name: pixels for name, pixels in shown.items() if pixels is not None}
-            table = wandb.Table(columns=["wanted", *images])
-            for number, row in enumerate(zip(*images.values(), strict=True)):
-                wanted = "" if found.wanted is None else record.data["label_names"][found.wanted[number]]
-                table.add_data(wanted, *[wandb.Image(image.squeeze()) for image in row])
-            tables[f"examples/{name}"] = table
-        return tables
-
-    def _artifacts(self, record: Record) -> Iterator[Any]:
-        """The record, each training's network with what describes it, and each set of samples."""
-        directory = self._info.directory
-        yield self._artifact("record", "record", [directory / "record.json"])
-        for training in record.history:
-            kept = [path for name in NETWORKS for path in sorted((directory / training).glob(f"{name}.*"))]
-            if kept:
-                yield self._artifact(training, "model", kept)
-        for name, store in self._sample_stores(record).items():
-            yield self._artifact(f"samples-{name}", "samples", [store / MANIFEST, *sorted(store.glob("*.npz"))])
-
-    def _sample_stores(self, record: Record) -> dict[str, Path]:
-        """The images of every task, and of a rival that was trained; not those along a curve."""
-        directory = self._info.directory
-        if record.command == "synthesize":
-            return {record.config["task"]: directory}
+        # The images of every task, and of a rival that was trained; not those along a curve.
         names = [*record.config.get("select", []), *record.history]
-        return {name: store for name in names if (store := directory / "samples" / name).is_dir()}
+        stores = {name: store for name in names if (store := directory / "samples" / name).is_dir()}
+        if record.command == "synthesize":
+            stores = {record.config["task"]: directory}
+        for name, store in stores.items():
+            media[f"examples/{name}"] = _examples(store, record.data["label_names"])
+        self._run.log(media)
+        self._keep("record", "record", [directory / "record.json"])
+        for name in record.history:
+            self._keep(
+                name, "model", [file for kind in NETWORKS for file in sorted((directory / name).glob(f"{kind}.*"))]
+            )
+        for name, store in stores.items():
+            self._keep(f"samples-{name}", "samples", [store / MANIFEST, *sorted(store.glob("*.npz"))])
 
-    def _artifact(self, name: str, kind: str, files: list[Path]) -> Any:
+    def _keep(self, name: str, kind: str, files: list[Path]) -> None:
+        """As an artifact, if there are any."""
         import wandb
 
         artifact = wandb.Artifact(f"{self._info.name}-{name}", kind)
@@ -166,9 +127,21 @@ class WeightsAndBiases:
             else:
                 # Not copied, as a finished run's files do not change.
                 artifact.add_file(str(file), policy="immutable")
-        return artifact
+        if files:
+            self._run.log_artifact(artifact)
 
     def close(self, status: int) -> list[str]:
         self._run.finish(exit_code=status)
-        directory = self._info.directory
-        return sorted(path.relative_to(directory).as_posix() for path in (directory / "wandb").glob("*run-*-*"))
+        return sorted(f"wandb/{path.name}" for path in self._place.glob("*run-*-*"))
+
+
+def _examples(store: Path, label_names: list[str]) -> Any:
+    """A table of where a task's first images start, what became of them and, where there is one, the original."""
+    import wandb
+
+    found = load_samples(store, most=EXAMPLES)
+    columns = {"wanted": [""] * len(found.images) if found.wanted is None else [label_names[k] for k in found.wanted]}
+    for name, pixels in {"input": found.start, "result": found.images, "original": found.original}.items():
+        if pixels is not None:
+            columns[name] = [wandb.Image(image.squeeze()) for image in pixels]
+    return wandb.Table(columns=list(columns), data=list(zip(*columns.values(), strict=True)))
