@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from made import counted_passes
 from robsynth.classifiers import Ensemble, build_classifier
-from robsynth.config import Stage
+from robsynth.config import PaintingStage
 from robsynth.config.compose import load_config
 from robsynth.data import MemoryImages
 from robsynth.errors import RequestError
@@ -101,7 +101,7 @@ def test_each_channels_mean_is_its_own():
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_passes_are_those_that_are_made(keep, synthesis, network):
     """Counted where images enter the network and where gradients leave it."""
-    stages = [Stage(unit=3), Stage(unit=4)]
+    stages = [PaintingStage(unit=3), PaintingStage(unit=4)]
     one = synthesis("feature_painting", steps=3, keep=keep)
     this = replace(one, settings=replace(one.settings, stages=stages))
     counted = counted_passes(network)
@@ -272,7 +272,7 @@ def test_stages_are_painted_one_on_the_other(synthesis, network, digits, device)
     """Each stage starts at what the one before left, in its own mask, and is charged for the rest."""
     one = synthesis("feature_painting", steps=5, penalty=1e6, patch=10)
     names = {"unit": 3}, {"target": "7"}
-    stages = [Stage(**name) for name in names]
+    stages = [PaintingStage(**name) for name in names]
     two = replace(one, settings=replace(one.settings, stages=stages))
     problem, result = two.run(torch.arange(3))
     first, middle = replace(one, settings=replace(one.settings, unit=3)).run(torch.arange(3))

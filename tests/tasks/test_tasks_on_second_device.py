@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from robsynth.classifiers import Ensemble, build_classifier
-from robsynth.config import Stage
+from robsynth.config import PaintingStage
 from robsynth.config.compose import load_config
 from robsynth.errors import RequestError
 from robsynth.tasks import POSE, ClassGaussians, LowRankGaussians, Synthesis
@@ -16,7 +16,7 @@ from trees import picture
 SHAPE = (1, 32, 32)
 NAMES = tuple("0123456789")
 TASKS = list(POSE)
-STAGES = [Stage(unit=3), Stage(target="7")]
+STAGES = [PaintingStage(unit=3), PaintingStage(target="7")]
 
 
 @pytest.fixture
